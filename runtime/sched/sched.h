@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sched.h - what the layers above call: current task, park, wake, operations, timers
+ *
+ * A *ticket* names one park of one task: slot index and generation of the task and the epoch of the
+ * park. Whoever wants to end a park (a sender on a channel, a timer, a completion, a cancel) calls
+ * wf_wake(ticket, code); exactly one of them wins, the others get false and must look for another
+ * waiter. A ticket stays harmless for ever: tasks live in memory that is never given back while the
+ * runtime runs, and a stale generation or epoch does not match.
+ */
+#ifndef WF_SCHED_H
+#define WF_SCHED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <weft/base.h>
+
+#include "runtime/sched/driver.h"
+#include "runtime/trace/events.h"
+
+struct wf_task;
+struct wf_worker;
+struct wf_runtime;
+
+/*
+ * wf_self - the task that runs on this thread, NULL outside the runtime.
+ * wf_worker - the worker of this thread, NULL outside. The result is stale after every suspension:
+ * ask again.
+ */
+struct wf_task *wf_self(void);
+struct wf_worker *wf_worker(void);
+
+struct wf_driver *wf_worker_driver(struct wf_worker *w);
+unsigned wf_worker_index(const struct wf_worker *w);
+unsigned wf_runtime_workers(void);                      /* number of workers, 0: no runtime */
+struct wf_worker *wf_runtime_worker(unsigned index);
+
+/* How a cancel reaches a parked task. */
+enum wf_park_mode {
+    WF_PARK_DIRECT, /* the cancel ends the park itself */
+    WF_PARK_IO,     /* the cancel asks the driver to end the operation; its completion ends the park */
+    WF_PARK_JOIN,   /* the cancel is handed on to the awaited task */
+    WF_PARK_FIRM,   /* not cancellable: ends only by its waker */
+};
+
+/* What a park returned with. Wakers may pass any other value >= 0 or -errno. */
+#define WF_WOKEN 0
+
+/*
+ * wf_suspend_check - first line of every suspending call
+ * Returns 0, -EPERM outside a task, -ECANCELED when the task is cancelled. Charges the budget: every
+ * so many calls that complete at once, the task yields here.
+ */
+int wf_suspend_check(void);
+
+/*
+ * struct wf_park - one suspension of the calling task, in its frame
+ *
+ * Use: fill kind, mode, obj, deadline; wf_park_ticket() gives the ticket to leave with the waker;
+ * wf_park() suspends. `after` runs when the task has left its stack and can be woken (release of a
+ * lock, hand-over to another thread); it must not suspend. If the task is cancelled or its deadline
+ * has passed before it could suspend, wf_park still runs `after` and returns.
+ */
+struct wf_park {
+    enum wf_wait_kind kind;
+    enum wf_park_mode mode;
+    void *obj;                  /* shown in dumps */
+    weft_deadline deadline;     /* the call's own; WEFT_NEVER; block deadlines are added by wf_park */
+    void (*after)(void *arg);
+    void *arg;
+    struct wf_op *op;           /* WF_PARK_IO: what a cancel must end */
+};
+
+uint64_t wf_park_ticket(void);
+
+/*
+ * wf_park - suspend the calling task until wf_wake on its ticket
+ * Returns the waker's code; -ECANCELED (cancelled, or an enclosing block deadline passed);
+ * -ETIMEDOUT (park->deadline passed). For WF_PARK_IO always the waker's code: the caller looks at
+ * op->res, and wf_park_cause() tells whether a cancel or a deadline was behind it.
+ */
+intptr_t wf_park(struct wf_park *park);
+
+/*
+ * wf_park_cause - why the last wf_park of the calling task was cut short
+ * Returns 0, -ECANCELED or -ETIMEDOUT.
+ */
+int wf_park_cause(void);
+
+/*
+ * wf_wake - end the park that a ticket names
+ * @code: what wf_park returns there
+ * Returns true when this call ended it. Any thread. Wakes from tasks of the same worker put the task
+ * into the run-next slot when `soon`, else behind the queue.
+ */
+bool wf_wake(uint64_t ticket, intptr_t code);
+bool wf_wake_soon(uint64_t ticket, intptr_t code);
+
+/*
+ * wf_op_run - submit an operation on the calling worker's driver and suspend until its completion
+ * @op: in the caller's frame; done and ticket are set here
+ * @kind: shown in dumps
+ * @deadline: WEFT_NEVER or the call's own
+ *
+ * Returns op->res: the result if the operation did anything; when it was cut short -ETIMEDOUT (own
+ * deadline) or -ECANCELED. Returns only after the last completion.
+ */
+int wf_op_run(struct wf_op *op, enum wf_wait_kind kind, weft_deadline deadline);
+
+/*
+ * wf_op_run_pair - submit `first` and, once it moved all its bytes, `second`; suspend until both are
+ * done. The result of each is in its res (-ECANCELED for one that did not start).
+ */
+void wf_op_run_pair(struct wf_op *first, struct wf_op *second, enum wf_wait_kind kind,
+                    weft_deadline deadline);
+
+/*
+ * wf_op_cancel - ask for the end of an operation that another park (or nobody) waits for; goes to
+ * the owner's driver through its inbox when called on another worker. The operation must stay valid
+ * until its last completion, and the caller must know that this has not come yet.
+ */
+void wf_op_cancel(struct wf_op *op);
+
+/*
+ * wf_post - run fn(arg) on a worker's thread, inside its loop, not in a task; must not suspend.
+ * Never fails: the caller supplies the node, which is free again when fn is called. Any thread.
+ */
+struct wf_post {
+    struct wf_post *next;
+    void (*fn)(struct wf_post *post);
+};
+void wf_post(struct wf_worker *to, struct wf_post *post);
+
+/*
+ * Shutdown. wf_shutdown_phase: 0 running, 1 soft, 2 hard. A listener registers to be told, on some
+ * worker's loop, when the phase changes (register: -ESHUTDOWN when it is already >= 1).
+ */
+struct wf_shutdown_hook {
+    struct wf_shutdown_hook *next, *prev;
+    void (*fn)(struct wf_shutdown_hook *hook, int phase);
+};
+int wf_shutdown_phase(void);
+int wf_shutdown_subscribe(struct wf_shutdown_hook *hook);
+void wf_shutdown_unsubscribe(struct wf_shutdown_hook *hook);
+
+/* wf_runtime_options - the effective options of the run (defaults filled in) */
+struct weft_options;
+const struct weft_options *wf_runtime_options(void);
+
+/* wf_clock_now - the runtime's monotonic clock, ns; wf_worker_now - cached once per loop turn */
+int64_t wf_clock_now(void);
+
+#endif

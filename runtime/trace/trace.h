@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * trace.h - writing records: the recorder of one worker
+ *
+ * One writer (the worker), overwrite-oldest, any number of readers in other processes. A record is
+ * two plain stores and a release store of the head (order: trace-head), which readers load with
+ * acquire; a reader re-reads the head after the copy and drops what may have been overwritten.
+ *
+ * The time stamp is the worker's cached cycle counter: reading it costs 11 ns here, more than a
+ * switch, so it is read once per loop turn, once per switch that follows a wait for the kernel or a
+ * timer, and on every 16th other switch (WF_TRACE_CLOCK_EVERY).
+ */
+#ifndef WF_TRACE_H
+#define WF_TRACE_H
+
+#include "runtime/arch/cpu.h"
+#include "runtime/trace/area.h"
+#include "runtime/trace/events.h"
+
+#define WF_TRACE_CLOCK_EVERY 16
+
+struct wf_trace_ring {
+    char *base;                     /* const: the event ring */
+    uint64_t mask;                  /* const: ring bytes - 1 */
+    uint64_t head;                  /* owner: worker; bytes ever written */
+    uint64_t tsc;                   /* owner: worker; cached cycle counter */
+    struct wf_worker_block *block;  /* const */
+    WF_ATOMIC(int32_t) *level;      /* any: the area's level */
+};
+
+static inline void wf_trace_put(struct wf_trace_ring *r, uint64_t w0, uint64_t w1)
+{
+    uint64_t *slot = (uint64_t *)(void *)(r->base + (r->head & r->mask));
+    slot[0] = w0;
+    slot[1] = w1;
+    r->head += 16;
+    wf_store_rel(&r->block->head, r->head); /* order: trace-head */
+}
+
+/* wf_trace - record one event of level 1 with the cached time */
+static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigned aux,
+                            uint32_t task, uint32_t arg)
+{
+#ifndef WEFT_NO_TRACE
+    if (__builtin_expect(wf_load_rlx(r->level) > 0, 1))
+        wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
+                     (uint64_t)task << 32 | arg);
+#else
+    (void)r, (void)type, (void)aux, (void)task, (void)arg;
+#endif
+}
+
+/* wf_trace_detail - record one event of a higher level */
+static inline void wf_trace_detail(struct wf_trace_ring *r, int level, enum wf_event type,
+                                   unsigned aux, uint32_t task, uint32_t arg)
+{
+#ifndef WEFT_NO_TRACE
+    if (__builtin_expect(wf_load_rlx(r->level) >= level, 0))
+        wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
+                     (uint64_t)task << 32 | arg);
+#else
+    (void)r, (void)level, (void)type, (void)aux, (void)task, (void)arg;
+#endif
+}
+
+#endif
