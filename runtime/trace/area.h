@@ -52,7 +52,7 @@ struct wf_desc {
     uint32_t switches;        /* times resumed */
     uint64_t since;           /* tsc of the last suspend or resume */
     uint64_t run_tsc;         /* tsc ticks on a CPU, as far as the clock was read */
-    uint64_t reserved[2];
+    uint64_t reserved[3];
 };
 _Static_assert(sizeof(struct wf_desc) == 128, "descriptor size is part of the format");
 
