@@ -85,30 +85,31 @@ struct wf_worker_block {
 _Static_assert(sizeof(struct wf_worker_block) == 256, "worker block size is part of the format");
 
 struct wf_area_region {
-    uint64_t addr;       /* in the traced process */
-    uint64_t size;       /* bytes reserved */
+    WF_ATOMIC(uint64_t) addr; /* in the traced process; 0: being added (order: region-addr) */
+    uint64_t size;            /* bytes reserved */
     WF_ATOMIC(uint64_t) used; /* slots ever handed out, from the start of the region */
 };
 
 /* First page(s) of the area. */
 struct wf_area_header {
-    uint64_t magic;
+    WF_ATOMIC(uint64_t) magic; /* stored last (order: area-magic) */
     uint32_t version;
     uint32_t header_size;  /* bytes, where the worker blocks begin */
     uint32_t worker_size;  /* bytes of a worker block */
     uint32_t workers;
     uint32_t desc_size;    /* bytes of a descriptor */
-    uint32_t slot_size;    /* bytes between descriptors */
+    uint32_t slot_size;    /* bytes between descriptors; set by the task slab */
     uint32_t pid;
     WF_ATOMIC(int32_t) level; /* what is recorded; tools may change it */
     uint64_t area_addr;    /* where the area is mapped in the traced process */
     uint64_t area_size;
     uint64_t tsc0, mono0;  /* one point in both clocks: cycle counter and CLOCK_MONOTONIC ns */
-    uint64_t tsc_hz;
-    uint32_t fiber_sp_offset;       /* of the saved stack pointer in struct wf_fiber */
+    WF_ATOMIC(uint64_t) tsc_hz; /* refined by wf_area_calibrate */
+    /* Where a tool finds the saved stack pointer in struct wf_fiber; set by the runtime. */
+    uint32_t fiber_sp_offset;
     uint32_t fiber_stack_lo_offset; /* of the stack bounds in struct wf_fiber */
     uint32_t fiber_stack_hi_offset;
-    uint32_t regions;
+    WF_ATOMIC(uint32_t) regions; /* entries of `region` that were claimed */
     char lib_version[16];
     struct wf_area_region region[WF_AREA_REGIONS_MAX];
 };
@@ -128,7 +129,14 @@ struct wf_area {
 int wf_area_open(struct wf_area *area, unsigned workers, size_t ring_size, int level);
 void wf_area_close(struct wf_area *area);
 
-/* wf_area_add_region - list a region of task blocks; returns its index or -ENOSPC */
+/*
+ * wf_area_calibrate - measure tsc_hz again, over the whole time since the area was opened
+ * Call it about one second after the start and then now and then, from one thread at a time: 0.3 us.
+ * Returns tsc_hz.
+ */
+uint64_t wf_area_calibrate(struct wf_area *area);
+
+/* wf_area_add_region - list a region of task blocks; any thread; returns its index or -ENOSPC */
 int wf_area_add_region(struct wf_area *area, void *addr, size_t size);
 
 #endif
