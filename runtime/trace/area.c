@@ -42,7 +42,7 @@
 
 _Static_assert(sizeof(struct wf_area_header) <= PAGE_SIZE, "the header is one page");
 
-static uint64_t read_cycles(void)
+uint64_t wf_area_cycles(void)
 {
 #if defined(__x86_64__)
     uint32_t low, high;
@@ -70,9 +70,9 @@ static void read_pair(uint64_t *tsc, uint64_t *mono)
 {
     uint64_t narrowest = UINT64_MAX;
     for (int i = 0; i < PAIR_TRIES; i++) {
-        uint64_t before = read_cycles();
+        uint64_t before = wf_area_cycles();
         uint64_t now = monotonic_ns();
-        uint64_t after = read_cycles();
+        uint64_t after = wf_area_cycles();
         if (after - before >= narrowest)
             continue;
         narrowest = after - before;

@@ -52,7 +52,9 @@ struct wf_desc {
     uint32_t switches;        /* times resumed */
     uint64_t since;           /* tsc of the last suspend or resume */
     uint64_t run_tsc;         /* tsc ticks on a CPU, as far as the clock was read */
-    uint64_t reserved[3];
+    void *arg;                /* passed to the body */
+    const char *cancel_reason; /* constant string, set when the task is cancelled, or NULL */
+    uint64_t reserved;
 };
 _Static_assert(sizeof(struct wf_desc) == 128, "descriptor size is part of the format");
 
@@ -135,6 +137,12 @@ void wf_area_close(struct wf_area *area);
  * Returns tsc_hz.
  */
 uint64_t wf_area_calibrate(struct wf_area *area);
+
+/* wf_area_cycles - the counter that all time stamps are taken from, read in program order */
+uint64_t wf_area_cycles(void);
+
+/* wf_runtime_area - the area of the running runtime, NULL without one; in runtime/sched */
+const struct wf_area *wf_runtime_area(void);
 
 /* wf_area_add_region - list a region of task blocks; any thread; returns its index or -ENOSPC */
 int wf_area_add_region(struct wf_area *area, void *addr, size_t size);
