@@ -34,6 +34,10 @@ void server_parse(struct server_options *o, int argc, char **argv)
             o->http = true;
         else if (strcmp(a, "--lease") == 0)
             o->lease = true;
+        else if (strcmp(a, "--no-spin") == 0)
+            o->no_spin = true;
+        else if (strcmp(a, "--toggle") == 0)
+            o->toggle_us = bench_parse_u64(a, argv[++i]);
         else if (strcmp(a, "--addr") == 0 && argv[i + 1] != NULL)
             o->addr = argv[++i];
         else if (strcmp(a, "--workers") == 0)
@@ -42,7 +46,8 @@ void server_parse(struct server_options *o, int argc, char **argv)
             o->spin_us = bench_parse_u64(a, argv[++i]);
         else {
             fprintf(stderr,
-                    "usage: %s [--addr IP:PORT] [--http] [--lease] [--workers N] [--spin US]\n",
+                    "usage: %s [--addr IP:PORT] [--http] [--spin US]\n"
+                    "       weft servers: [--workers N] [--lease] [--no-spin] [--toggle US]\n",
                     argv[0]);
             exit(2);
         }

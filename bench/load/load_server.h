@@ -16,11 +16,13 @@ enum {
 
 struct server_options {
     const char *name;
-    const char *addr; /* --addr 127.0.0.1:0 */
-    bool http;        /* --http: answer requests; else echo */
-    bool lease;       /* --lease: weft only, receive into leased buffers */
-    unsigned workers; /* --workers N: weft only */
-    uint64_t spin_us; /* --spin US: poll this long before sleeping */
+    const char *addr;   /* --addr 127.0.0.1:0 */
+    bool http;          /* --http: answer requests; else echo */
+    bool lease;         /* --lease: weft only, receive into leased buffers */
+    unsigned workers;   /* --workers N: weft only */
+    bool no_spin;       /* --no-spin: weft only, an idle worker sleeps at once */
+    uint64_t spin_us;   /* --spin US: poll this long before sleeping */
+    uint64_t toggle_us; /* --toggle US: weft only, recorder on and off in turns of this length */
 };
 
 void server_parse(struct server_options *o, int argc, char **argv);

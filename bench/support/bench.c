@@ -157,16 +157,26 @@ void bench_parse(struct bench_options *o, int argc, char **argv)
             o->workers = (unsigned)bench_parse_u64(a, argv[++i]);
         } else if (strcmp(a, "--count") == 0) {
             o->count = bench_parse_u64(a, argv[++i]);
+        } else if (strcmp(a, "--recorder") == 0) {
+            o->pairs = (unsigned)bench_parse_u64(a, argv[++i]);
         } else if (strcmp(a, "--cpu") == 0) {
             o->cpu = (int)bench_parse_u64(a, argv[++i]);
         } else {
-            fprintf(stderr, "usage: %s [--runs N] [--workers N] [--count N] [--cpu N] [--small]\n",
+            fprintf(stderr,
+                    "usage: %s [--runs N] [--workers N] [--count N] [--recorder N] [--cpu N]\n"
+                    "       [--small]\n",
                     argv[0]);
             exit(2);
         }
     }
     if (o->runs == 0 || o->runs > BENCH_RUNS_MAX)
         o->runs = BENCH_RUNS_MAX;
+}
+
+void bench_fail(const char *what, intptr_t rc)
+{
+    fprintf(stderr, "%s: %s\n", what, rc < 0 ? strerror((int)-rc) : "wrong result");
+    _exit(1);
 }
 
 uint64_t bench_size(const struct bench_options *o, uint64_t full, uint64_t small)
@@ -190,6 +200,9 @@ void bench_put(struct bench_values *out, const char *metric, const char *unit, d
 
 void bench_hash(struct bench_values *out, uint64_t word)
 {
+    if (out == NULL)
+        return;
+
     uint64_t h = out->hash_set ? out->hash : 0xcbf29ce484222325u;
 
     for (int i = 0; i < 8; i++)

@@ -25,6 +25,7 @@ struct bench_options {
     int cpu;          /* --cpu N: pin the run there; -1 leaves it to the kernel */
     bool small;       /* --small: a smoke test in well under a second */
     uint64_t count;   /* --count N: the benchmark's own size, 0: its default */
+    unsigned pairs;   /* --recorder N: compare N pairs of recorder on and off inside one run */
 };
 
 /* One run's results. The strings must be literals: they cross a fork, not an exec. */
@@ -52,12 +53,15 @@ void bench_parse(struct bench_options *o, int argc, char **argv);
 /* Runs fn o->runs times, prints the JSON lines. Return: the exit code for main. */
 int bench_run(const struct bench_options *o, bench_fn fn);
 
+/* Ends the program: a benchmark that does not do its work has no result. */
+void bench_fail(const char *what, intptr_t rc) __attribute__((noreturn));
+
 /* Chooses between the sizes of a full and of a small run; --count overrides both. */
 uint64_t bench_size(const struct bench_options *o, uint64_t full, uint64_t small);
 
 void bench_put(struct bench_values *out, const char *metric, const char *unit, double value);
 
-/* Mixes a word into the run's checksum; a run that computed something else fails the benchmark. */
+/* Mixes a word into the run's checksum (out may be NULL): runs have to agree on it. */
 void bench_hash(struct bench_values *out, uint64_t word);
 
 uint64_t bench_now_ns(void);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* micro.c - runs a piece of work inside the runtime: once, or in pairs with the recorder on and off */
+#include "bench/micro/micro.h"
+
+#include <stdio.h>
+
+enum { LEVEL_OFF = -1, LEVEL_ON = 1 };
+
+struct job {
+    const struct bench_options *o;
+    struct bench_values *out;
+    const char *metric;
+    const char *unit;
+    micro_fn work;
+};
+
+weft_task *micro_spawn(weft_fn fn, void *arg)
+{
+    weft_task *task = weft_spawn(fn, arg);
+
+    if (task == NULL)
+        bench_fail("weft_spawn", weft_await(NULL));
+    return task;
+}
+
+intptr_t micro_await(weft_task *task)
+{
+    intptr_t result = weft_await(task);
+
+    if (WEFT_FAILED(result))
+        bench_fail("weft_await", result);
+    return result;
+}
+
+static double measure(const struct job *job, int level)
+{
+    int rc = weft_trace_level(level);
+
+    if (rc < -1)
+        bench_fail("weft_trace_level", rc);
+    return job->work(job->o, NULL);
+}
+
+static void compare_levels(const struct job *job)
+{
+    static double ratios[BENCH_RUNS_MAX], off_values[BENCH_RUNS_MAX];
+    unsigned pairs = job->o->pairs < BENCH_RUNS_MAX ? job->o->pairs : BENCH_RUNS_MAX;
+
+    measure(job, LEVEL_ON); /* first touches belong to neither side */
+    for (unsigned i = 0; i < pairs; i++) {
+        int first = i % 2 == 0 ? LEVEL_ON : LEVEL_OFF; /* drift hits both sides alike */
+        int second = first == LEVEL_ON ? LEVEL_OFF : LEVEL_ON;
+        double a = measure(job, first), b = measure(job, second);
+
+        ratios[i] = first == LEVEL_ON ? a / b : b / a;
+        off_values[i] = first == LEVEL_ON ? b : a;
+    }
+    bench_put(job->out, "recorder_cost", "%", (bench_median(ratios, pairs) - 1) * 100);
+    bench_put(job->out, "recorder_off", job->unit, bench_median(off_values, pairs));
+}
+
+static intptr_t body(void *arg)
+{
+    const struct job *job = arg;
+
+    if (job->o->pairs > 0)
+        compare_levels(job);
+    else
+        bench_put(job->out, job->metric, job->unit, job->work(job->o, job->out));
+    return 0;
+}
+
+int micro_run(const struct bench_options *o, struct bench_values *out, const char *metric,
+              const char *unit, micro_fn work)
+{
+    struct job job = {.o = o, .out = out, .metric = metric, .unit = unit, .work = work};
+    struct weft_options options = {.size = sizeof(options), .workers = o->workers, .quiet = 1};
+    intptr_t rc = weft_run(body, &job, &options);
+
+    if (WEFT_FAILED(rc)) {
+        fprintf(stderr, "weft_run: %s (%s)\n", weft_strerror((int)rc), weft_driver_reason());
+        return (int)rc;
+    }
+    return 0;
+}
