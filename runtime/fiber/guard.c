@@ -65,6 +65,7 @@ int wf_guard_reserve(struct wf_stack_class *class, uint64_t want)
 
     if (want < least)
         want = least;
+    want = (uint64_t)1 << (63 - __builtin_clzll(want)); /* rings beside it want a power of two */
     for (; want >= least; want /= 2) {
         base = mmap(NULL, want, PROT_NONE, flags, -1, 0);
         if (base != MAP_FAILED)

@@ -8,9 +8,11 @@
  * A cache that is full moves its older half to the depot; an empty one takes a batch: first warm
  * ones from the depot, then trimmed ones (they have their guards), then fresh ones. Fresh batches
  * begin at 8 and double, so that a small program pays for few guards.
- * What the depot keeps warm is estimated: one stack of each batch is measured. Beyond
- * depot_warm_size the older half of the warm ones is given back, sorted so that neighbours make one
- * range (0.26 us a stack against 1.8 us one by one).
+ * What the depot keeps warm is estimated: one stack of each batch is measured. Stacks that lay in
+ * the depot untouched through an interval of trim_after_ns are cold: of those, what is beyond
+ * depot_warm_size is given back, oldest first and sorted, so that neighbours make one range (0.26 us
+ * a stack against 1.8 us one by one). Time decides, not the amount alone, because a million stacks
+ * that are released at once are either needed again at once or the process is about to end.
  *
  * lock pool (WF_RANK_STACK): all that happens under it is copying some numbers, but for the steps
  * of wf_guard_open, of which there are a few dozen in the life of a process.
@@ -22,6 +24,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "runtime/fiber/guard.h"
@@ -37,6 +40,9 @@
 #define DEPOT_WARM_DEFAULT ((uint64_t)64 << 20)
 #define MPROTECT_DEFAULT   20000u
 #define FRESH_BATCH_MIN    8u
+#define TRIM_AFTER_DEFAULT 1000000000u
+#define TRIM_STEP          16384u /* in one call of the monitor, between two takings of the lock */
+#define TRIM_STEP_INLINE   512u   /* at one release: about 150 us */
 #define CANARY_SIZE        256u
 
 #if WF_ASAN || WF_TSAN
@@ -68,6 +74,8 @@ void wf_stack_pool_init(struct wf_stack_pool *pool, const struct wf_stack_pool_c
         pool->config.reserve_size = pool->on_valgrind ? RESERVE_VALGRIND : RESERVE_DEFAULT;
     if (pool->config.depot_warm_size == 0)
         pool->config.depot_warm_size = DEPOT_WARM_DEFAULT;
+    if (pool->config.trim_after_ns == 0)
+        pool->config.trim_after_ns = TRIM_AFTER_DEFAULT;
     if (pool->config.mprotect_max == 0)
         pool->config.mprotect_max = MPROTECT_DEFAULT;
     pool->guard = pool->config.guard;
@@ -173,20 +181,70 @@ void wf_stack_cache_init(struct wf_stack_cache *cache, struct wf_stack_pool *poo
     }
 }
 
-/* Takes the older half of the depot's warm stacks out, to be trimmed. Lock pool held. Returns how
- * many; the caller trims class->trim[] without the lock and then calls trim_done. */
-static uint32_t trim_begin(const struct wf_stack_pool *pool, struct wf_stack_class *class)
+static uint64_t coarse_now(void)
 {
-    uint64_t bytes =
-        (uint64_t) class->warm_count * class->warm_pages * 512; /* pages * 8 of 4 KiB */
+    struct timespec now;
 
-    if (bytes <= pool->config.depot_warm_size || class->trimming || class->warm_count < 2)
-        return 0;
-    uint32_t count = class->warm_count / 2;
-    memcpy(class->trim, class->warm, count * sizeof *class->trim);
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void warm_push(struct wf_stack_class *class, const uint32_t *slots, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        class->warm[(class->warm_first + class->warm_count++) & (class->slots - 1)] = slots[i];
+}
+
+/* Newest first come out last, so that the cache, which takes from the end, hands them out first. */
+static uint32_t warm_pop(struct wf_stack_class *class, uint32_t *slots, uint32_t count)
+{
+    if (count > class->warm_count)
+        count = class->warm_count;
     class->warm_count -= count;
-    memmove(class->warm, class->warm + count, class->warm_count * sizeof *class->warm);
-    class->trimming = true;
+    if (class->warm_low > class->warm_count)
+        class->warm_low = class->warm_count;
+    for (uint32_t i = 0; i < count; i++)
+        slots[i] = class->warm[(class->warm_first + class->warm_count + i) & (class->slots - 1)];
+    return count;
+}
+
+/* How many warm stacks nobody needed in the interval that just ended, beyond what may stay. */
+static uint32_t cold_due(const struct wf_stack_pool *pool, const struct wf_stack_class *class)
+{
+    uint64_t stack_bytes = (uint64_t) class->warm_pages * 512; /* pages * 8, of 4 KiB */
+    uint64_t keep = pool->config.depot_warm_size / stack_bytes;
+
+    if (class->warm_count <= keep)
+        return 0;
+    uint32_t excess = class->warm_count - (uint32_t)keep;
+    return excess < class->warm_low ? excess : class->warm_low;
+}
+
+/* Moves up to `limit` of the stacks that are cold to trim[]. Lock pool held. Returns how many; the
+ * caller gives their memory back without the lock and then calls trim_done. */
+static uint32_t trim_begin(const struct wf_stack_pool *pool, struct wf_stack_class *class,
+                           uint32_t limit)
+{
+    uint64_t now = coarse_now();
+
+    if (class->trimming)
+        return 0;
+    if (now >= class->trim_at) {
+        class->trim_left = class->trim_at == 0 ? 0 : cold_due(pool, class);
+        class->trim_at = now + pool->config.trim_after_ns;
+        class->warm_low = class->warm_count;
+    }
+    uint32_t count = class->trim_left < limit ? class->trim_left : limit;
+    if (count > class->warm_count)
+        count = class->warm_count;
+    for (uint32_t i = 0; i < count; i++)
+        class->trim[i] = class->warm[(class->warm_first + i) & (class->slots - 1)];
+    class->warm_first += count;
+    class->warm_count -= count;
+    class->trim_left -= count;
+    if (class->warm_low > class->warm_count)
+        class->warm_low = class->warm_count;
+    class->trimming = count > 0;
     return count;
 }
 
@@ -200,6 +258,26 @@ static void trim_done(struct wf_stack_pool *pool, struct wf_stack_class *class, 
     wf_unlock(&pool->lock);
 }
 
+void wf_stack_pool_trim(struct wf_stack_pool *pool)
+{
+    for (unsigned i = 0; i < WF_STACK_CLASSES; i++) {
+        struct wf_stack_class *class = &pool->classes[i];
+        uint32_t count;
+
+        if (wf_load_acq(&class->base) == 0) /* order: class-base */
+            continue;
+        do {
+            wf_lock(&pool->lock);
+            count = trim_begin(pool, class, TRIM_STEP);
+            wf_unlock(&pool->lock);
+            if (count > 0) {
+                wf_guard_trim(class, class->trim, count);
+                trim_done(pool, class, count);
+            }
+        } while (count == TRIM_STEP);
+    }
+}
+
 static void depot_put(struct wf_stack_pool *pool, unsigned size_class, const uint32_t *slots,
                       uint32_t count)
 {
@@ -208,9 +286,8 @@ static void depot_put(struct wf_stack_pool *pool, unsigned size_class, const uin
 
     wf_lock(&pool->lock);
     class->warm_pages += pages - class->warm_pages / 8;
-    memcpy(class->warm + class->warm_count, slots, count * sizeof *slots);
-    class->warm_count += count;
-    uint32_t trim = trim_begin(pool, class);
+    warm_push(class, slots, count);
+    uint32_t trim = trim_begin(pool, class, TRIM_STEP_INLINE);
     wf_unlock(&pool->lock);
     if (trim > 0) {
         wf_guard_trim(class, class->trim, trim);
@@ -313,13 +390,12 @@ int wf_stack_refill(struct wf_stack_cache *cache, unsigned size_class)
     }
     if (shelf->base == 0)
         shelf_open(cache, size_class);
-    uint32_t *list = class->warm_count > 0 ? class->warm : class->cold;
-    uint32_t *list_count = class->warm_count > 0 ? &class->warm_count : &class->cold_count;
-    if (*list_count > 0) {
-        uint32_t count = *list_count < batch ? *list_count : batch;
-        *list_count -= count;
-        memcpy(shelf->slots, list + *list_count, count * sizeof *list);
-        shelf->count = count;
+    if (class->warm_count > 0) {
+        shelf->count = warm_pop(class, shelf->slots, batch);
+    } else if (class->cold_count > 0) {
+        shelf->count = class->cold_count < batch ? class->cold_count : batch;
+        class->cold_count -= shelf->count;
+        memcpy(shelf->slots, class->cold + class->cold_count, shelf->count * sizeof *class->cold);
     } else {
         uint32_t want = shelf->batch < class_table[size_class].batch_max
                             ? shelf->batch

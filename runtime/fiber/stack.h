@@ -50,6 +50,7 @@ struct wf_stack_pool_config {
     uint64_t reserve_size;     /* address space of the default class, bytes; 0: 256 GiB. Halved
                                 * until the kernel grants it; larger classes get a quarter */
     uint64_t depot_warm_size;  /* bytes of memory that idle stacks of a class may keep; 0: 64 MiB */
+    uint64_t trim_after_ns;    /* a stack idle for so long is cold; 0: one second */
     uint32_t mprotect_max;     /* stacks guarded by mprotect; 0: 20,000 */
     enum wf_stack_guard guard; /* for tests; AUTO in production */
     bool poison_idle;          /* idle stacks are PROT_NONE: finds late writes, also the kernel's */
@@ -62,9 +63,13 @@ struct wf_stack_class {
     uint32_t slots;                  /* const: size of the reservation */
     uint32_t shift;                  /* const: log2 of the slot's size */
     uint32_t open;                   /* lock pool: slots below are readable and writable */
-    uint32_t warm_count;             /* lock pool: of warm[], oldest first */
-    uint32_t cold_count;             /* lock pool: of cold[] */
+    uint32_t warm_first;             /* lock pool: of the ring warm[]: the one idle for longest */
+    uint32_t warm_count;             /* lock pool: the newest are taken first */
+    uint32_t warm_low;               /* lock pool: least warm_count since trim_at was moved */
     uint32_t warm_pages;             /* lock pool: resident pages of a warm stack, average * 8 */
+    uint32_t cold_count;             /* lock pool: of cold[] */
+    uint32_t trim_left;              /* lock pool: how many more to trim in this interval */
+    uint64_t trim_at;                /* lock pool: end of the interval, CLOCK_MONOTONIC_COARSE */
     bool trimming;                   /* lock pool: somebody uses trim[] */
     uint32_t *warm, *cold, *trim;    /* room for `slots` each, one mapping */
 };
@@ -123,6 +128,14 @@ int wf_stack_class_for(size_t usable);
 
 /* Usable bytes of a class: a lower bound, colour and fiber block taken off. */
 size_t wf_stack_usable(unsigned size_class);
+
+/*
+ * wf_stack_pool_trim - give the memory of cold stacks back, all that are due
+ *
+ * Releases of stacks do this too, a little each time; this call is for the monitor thread, about
+ * once a second, so that a process that has gone quiet shrinks. Any thread.
+ */
+void wf_stack_pool_trim(struct wf_stack_pool *pool);
 
 /* Figures of one class. Any thread. */
 void wf_stack_pool_stats(struct wf_stack_pool *pool, unsigned size_class,
