@@ -213,7 +213,7 @@ def run_wrk(server, conns, seconds):
         raise Failure(f"wrk against {server.spec}:\n{done.stdout}")
     return {"requests": int(total[1]), "seconds": float(total[2]),
             "req_per_s": float(re.search(r"Requests/sec:\s+([0-9.]+)", done.stdout)[1]),
-            "p50_us": microseconds(re.search(r"50%\s+(\S+)", done.stdout)[1]),
-            "p99_us": microseconds(re.search(r"99%\s+(\S+)", done.stdout)[1]),
+            "p50_us": microseconds(re.search(r"(?m)^\s+50%\s+(\S+)", done.stdout)[1]),
+            "p99_us": microseconds(re.search(r"(?m)^\s+99%\s+(\S+)", done.stdout)[1]),
             "server_cpu_s": cpu / 1e9, "server_user_s": after[0] - split[0],
             "server_sys_s": after[1] - split[1]}
