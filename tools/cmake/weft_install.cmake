@@ -24,6 +24,9 @@ install(FILES
     ${CMAKE_CURRENT_BINARY_DIR}/weft-config-version.cmake
     DESTINATION ${weft_package_dir})
 
+# The package files find their prefix from where they lie, so an installed tree can be moved.
+file(RELATIVE_PATH WEFT_PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" WEFT_PC_UP ${WEFT_PC_UP})
 set(WEFT_PC_REQUIRES liburing)
 if(WEFT_USE_JEMALLOC)
     string(APPEND WEFT_PC_REQUIRES " jemalloc")
