@@ -57,10 +57,12 @@ struct wf_op {
     uint8_t kind;             /* enum wf_op_kind */
     uint8_t more;             /* set by the driver: further completions will come */
     uint8_t sock_nonempty;    /* set by the driver: more data was waiting (hint) */
-    uint8_t cancel_requested; /* owner: driver's thread */
-    struct wf_driver *driver; /* set by submit: whose it is */
+    uint8_t cancel_requested; /* set by cancel, cleared by submit; owner: driver's thread */
+    struct wf_driver *driver; /* whose it is from submit on; NULL again before its last done() */
     uint64_t ticket;          /* the scheduler's: the park that waits for it */
     void *user;               /* the submitter's */
+    struct wf_op *pair;       /* set by submit_pair: `second` in `first`, else NULL */
+    uint32_t state;           /* the driver's */
 };
 
 struct wf_driver_config {
@@ -80,9 +82,16 @@ struct wf_driver_ops {
     void (*close)(struct wf_driver *d); /* nothing may be in flight */
     /* submit: queue an operation. Never fails: a full queue is flushed, errors are completions. */
     void (*submit)(struct wf_driver *d, struct wf_op *op);
-    /* submit_pair: `second` starts after `first` moved all its bytes; -ECANCELED for it otherwise. */
+    /*
+     * submit_pair: `second` starts after `first` moved all its bytes; -ECANCELED for it otherwise.
+     * Each has its own completion, and both must stay until both have come. To end the pair, cancel
+     * each: a cancelled `second` that has not started ends as soon as `first` has.
+     */
     void (*submit_pair)(struct wf_driver *d, struct wf_op *first, struct wf_op *second);
-    /* cancel: ask for the end of an operation in flight. Entries are reserved, so it gets through. */
+    /*
+     * cancel: ask for the end of an operation. It always gets through, however many are cancelled at
+     * once. Does nothing for one that is idle or was asked before.
+     */
     void (*cancel)(struct wf_driver *d, struct wf_op *op);
     /* poll: hand queued operations to the kernel, run completions, never block. Count of done(). */
     unsigned (*poll)(struct wf_driver *d);
