@@ -29,6 +29,7 @@ target_include_directories(wf_flags INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SO
 target_compile_options(wf_flags INTERFACE
     ${WEFT_STACK_FLAGS}
     -fvisibility=hidden
+    -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=
     $<$<COMPILE_LANGUAGE:C>:-Wall;-Wextra;-Wpedantic;-Wshadow;-Wmissing-prototypes;-Wvla>
     $<$<AND:$<COMPILE_LANGUAGE:C>,$<BOOL:${WEFT_WERROR}>>:-Werror>)
 target_link_options(wf_flags INTERFACE -Wl,-z,relro,-z,now)

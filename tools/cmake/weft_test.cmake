@@ -18,6 +18,8 @@ set(WEFT_TEST_ENVIRONMENT
 
 # weft_test_command(<kind> <subject> COMMAND <command...> [TIMEOUT n] [LABELS l...] [SERIAL])
 # A test that is any command: a script, an example with its expected output, a small bench run.
+# Further labels: `slow` keeps it out of the quick check, `ring` tells that it needs io_uring,
+# `native` that it cannot run under an emulator.
 function(weft_test_command kind subject)
     cmake_parse_arguments(arg "SERIAL" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
     if(NOT kind IN_LIST WEFT_TEST_KINDS)
@@ -32,7 +34,8 @@ function(weft_test_command kind subject)
         SKIP_RETURN_CODE 77
         TIMEOUT ${arg_TIMEOUT}
         ENVIRONMENT "${WEFT_TEST_ENVIRONMENT}")
-    if(arg_SERIAL)
+    # What loads every core or measures gets the machine for itself.
+    if(arg_SERIAL OR kind MATCHES "^(stress|real|bench)$")
         set_tests_properties(${kind}.${subject} PROPERTIES RUN_SERIAL ON)
     endif()
 endfunction()
