@@ -28,6 +28,7 @@
 
 #include <weft/base.h>
 
+#include "runtime/arch/frame.h"
 #include "runtime/base/assert.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -187,6 +188,10 @@ static void fill_header(struct wf_area_header *header, unsigned workers, size_t 
     header->pid = (uint32_t)getpid();
     header->area_addr = (uint64_t)(uintptr_t)header;
     header->area_size = size;
+#ifdef WF_FRAME_BASE
+    header->frame_base = WF_FRAME_BASE;
+#endif
+    header->frame_size = WF_FRAME_SIZE;
     strncpy(header->lib_version, WEFT_VERSION_STRING, sizeof(header->lib_version) - 1);
     wf_store_rlx(&header->level, level);
     struct wf_worker_block *blocks = (void *)((char *)header + PAGE_SIZE);

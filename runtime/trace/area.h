@@ -53,7 +53,7 @@ struct wf_desc {
     uint64_t since;           /* tsc of the last suspend or resume */
     uint64_t run_tsc;         /* tsc ticks on a CPU, as far as the clock was read */
     void *arg;                /* passed to the body */
-    const char *cancel_reason; /* constant string, set when the task is cancelled, or NULL */
+    WF_ATOMIC(const char *) cancel_reason; /* constant string, set when the task is cancelled, or NULL */
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct wf_desc) == 128, "descriptor size is part of the format");
@@ -113,6 +113,8 @@ struct wf_area_header {
     uint32_t fiber_stack_hi_offset;
     WF_ATOMIC(uint32_t) regions; /* entries of `region` that were claimed */
     char lib_version[16];
+    uint32_t frame_base; /* bytes below the registers of a parked frame: see runtime/arch/frame.h */
+    uint32_t frame_size; /* bytes of the whole frame */
     struct wf_area_region region[WF_AREA_REGIONS_MAX];
 };
 

@@ -65,6 +65,7 @@ static void put_task(struct wf_collect *c, uint64_t addr, const struct wf_desc *
     wf_snap_put(c->sink, &task, sizeof(task));
     c->tasks++;
     wf_addr_set_add(&c->names, (uint64_t)(uintptr_t)desc->name);
+    wf_addr_set_add(&c->names, (uint64_t)(uintptr_t)desc->cancel_reason);
     wf_addr_set_add(&c->outers, (uint64_t)(uintptr_t)desc->outer);
 }
 

@@ -41,7 +41,7 @@ static inline void wf_trace_put(struct wf_trace_ring *r, uint64_t w0, uint64_t w
 static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigned aux,
                             uint32_t task, uint32_t arg)
 {
-#ifndef WEFT_NO_TRACE
+#if WEFT_TRACE
     if (__builtin_expect(wf_load_rlx(r->level) > 0, 1))
         wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
                      (uint64_t)task << 32 | arg);
@@ -54,7 +54,7 @@ static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigne
 static inline void wf_trace_detail(struct wf_trace_ring *r, int level, enum wf_event type,
                                    unsigned aux, uint32_t task, uint32_t arg)
 {
-#ifndef WEFT_NO_TRACE
+#if WEFT_TRACE
     if (__builtin_expect(wf_load_rlx(r->level) >= level, 0))
         wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
                      (uint64_t)task << 32 | arg);
