@@ -68,6 +68,18 @@ WEFT_API int weft_scope_close(struct weft_scope_block *block);
  */
 WEFT_API int weft_scope_stop(weft_scope *scope);
 
+/**
+ * weft_scope_spawn - start a task in a scope without keeping a handle
+ * @scope: an open scope; the caller is its owner or one of its children
+ * @fn: body of the task; its failure becomes the scope's
+ * @arg: passed to @fn; must stay valid until @fn has read it
+ *
+ * Return: 0; -ENOMEM; -ECANCELED while waiting for room; -EINVAL; -EPERM outside a task.
+ * Context: tasks. Suspends only when the scope's .limit is reached; then a cancellation point.
+ * Since: 0.1. Idea: asyncio.TaskGroup.create_task, trio's nursery.start_soon
+ */
+WEFT_API int weft_scope_spawn(weft_scope *scope, weft_fn fn, void *arg);
+
 /* The clean-up of WEFT_SCOPE: closes a scope that was left by `break` or `return`. */
 WEFT_API void weft_scope_leave_(struct weft_scope_block *block);
 

@@ -36,11 +36,20 @@ unsigned wf_worker_index(const struct wf_worker *w);
 unsigned wf_runtime_workers(void);                      /* number of workers, 0: no runtime */
 struct wf_worker *wf_runtime_worker(unsigned index);
 
+/*
+ * wf_post - run fn(arg) on a worker's thread, inside its loop, not in a task; must not suspend.
+ * Never fails: the caller supplies the node, which is free again when fn is called. Any thread.
+ */
+struct wf_post {
+    struct wf_post *next;
+    void (*fn)(struct wf_post *post);
+};
+void wf_post(struct wf_worker *to, struct wf_post *post);
+
 /* How a cancel reaches a parked task. */
 enum wf_park_mode {
     WF_PARK_DIRECT, /* the cancel ends the park itself */
     WF_PARK_IO,     /* the cancel asks the driver to end the operation; its completion ends the park */
-    WF_PARK_JOIN,   /* the cancel is handed on to the awaited task */
     WF_PARK_FIRM,   /* not cancellable: ends only by its waker */
 };
 
@@ -59,7 +68,8 @@ int wf_suspend_check(void);
  *
  * Use: fill kind, mode, obj, deadline; wf_park_ticket() gives the ticket to leave with the waker;
  * wf_park() suspends. `after` runs when the task has left its stack and can be woken (release of a
- * lock, hand-over to another thread); it must not suspend. If the task is cancelled or its deadline
+ * lock, hand-over to another thread); it must not suspend, and from its first effect on the frame of
+ * the task may be gone: it gets the ticket by value. If the task is cancelled or its deadline
  * has passed before it could suspend, wf_park still runs `after` and returns.
  */
 struct wf_park {
@@ -67,9 +77,15 @@ struct wf_park {
     enum wf_park_mode mode;
     void *obj;                  /* shown in dumps */
     weft_deadline deadline;     /* the call's own; WEFT_NEVER; block deadlines are added by wf_park */
-    void (*after)(void *arg);
+    void (*after)(void *arg, uint64_t ticket);
     void *arg;
     struct wf_op *op;           /* WF_PARK_IO: what a cancel must end */
+
+    struct wf_post post;        /* the scheduler's */
+    struct wf_task *task;
+    struct wf_worker *worker;   /* where it was submitted */
+    bool completed;             /* WF_PARK_IO, owner: worker; done while a cancel was on its way */
+    bool expired;               /* WF_PARK_IO, owner: worker; its deadline has passed */
 };
 
 uint64_t wf_park_ticket(void);
@@ -98,6 +114,13 @@ bool wf_wake(uint64_t ticket, intptr_t code);
 bool wf_wake_soon(uint64_t ticket, intptr_t code);
 
 /*
+ * The same in two steps: begin ends the park and returns the task (NULL: somebody else has), which
+ * the caller then owns and must give to wf_wake_end; in between it may write to the task's frames.
+ */
+struct wf_task *wf_wake_begin(uint64_t ticket);
+void wf_wake_end(struct wf_task *t, intptr_t code, bool soon);
+
+/*
  * wf_op_run - submit an operation on the calling worker's driver and suspend until its completion
  * @op: in the caller's frame; done and ticket are set here
  * @kind: shown in dumps
@@ -116,21 +139,13 @@ void wf_op_run_pair(struct wf_op *first, struct wf_op *second, enum wf_wait_kind
                     weft_deadline deadline);
 
 /*
- * wf_op_cancel - ask for the end of an operation that another park (or nobody) waits for; goes to
- * the owner's driver through its inbox when called on another worker. The operation must stay valid
- * until its last completion, and the caller must know that this has not come yet.
+ * wf_op_submit - submit an operation that no task waits for (a multishot accept); op->done is set
+ * and is called on this worker. wf_op_cancel - ask for its end: only on the worker that submitted it
+ * (in a wf_post function, or a task that has not suspended since), and before its last completion;
+ * -EPERM elsewhere. Both from tasks and wf_post functions.
  */
-void wf_op_cancel(struct wf_op *op);
-
-/*
- * wf_post - run fn(arg) on a worker's thread, inside its loop, not in a task; must not suspend.
- * Never fails: the caller supplies the node, which is free again when fn is called. Any thread.
- */
-struct wf_post {
-    struct wf_post *next;
-    void (*fn)(struct wf_post *post);
-};
-void wf_post(struct wf_worker *to, struct wf_post *post);
+void wf_op_submit(struct wf_op *op);
+int wf_op_cancel(struct wf_op *op);
 
 /*
  * Shutdown. wf_shutdown_phase: 0 running, 1 soft, 2 hard. A listener registers to be told, on some

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * loop.c - the worker's loop on its own stack: poll, run, search, spin, sleep
+ *
+ * One turn: handle messages, poll the driver if it has something (or the turn is a fair one), let
+ * due timers fire, take one entry and run until the task fibers have nothing at hand. When there is
+ * no entry: search other queues as one of at most half of the workers, spin for a while on memory
+ * only, publish that this worker sleeps, look at everything once more, sleep in the driver.
+ *
+ * The spin is adaptive: what a spin found in time keeps it, failures halve it, and a sleep that was
+ * over after less than two of the longest spins brings it back. It pays where one answer waits for
+ * the next request; a worker that reaps many completions at a time loses nothing by sleeping, so it
+ * does not spin (w->load: moving average of completions per reap, in eighths).
+ */
+#include "runtime/base/assert.h"
+#include "runtime/sched/worker.h"
+#include "runtime/time/clock.h"
+
+enum {
+    SPIN_MIN_NS = 2000,
+    STEAL_PAUSE = 32,           /* spins between looks at other workers' queues */
+    SPIN_LOAD_MAX = 3 * 8,      /* completions per reap, in eighths, above which nobody spins */
+    STEAL_NEXT_AFTER_NS = 20000 /* run-next entries are stolen from a worker that stands still */
+};
+
+static void set_state(struct wf_worker *w, enum wf_worker_state state)
+{
+    struct wf_worker_block *b = w->trace.block;
+    wf_store_rlx(&b->state, state);
+    wf_store_rlx(&b->task, 0);
+    b->since = w->trace.tsc;
+}
+
+static void turn_clock(struct wf_worker *w)
+{
+    w->now = wf_clock_read();
+    w->trace.tsc = wf_cycles();
+}
+
+static void note_load(struct wf_worker *w, unsigned n)
+{
+    if (n > 0)
+        w->load += n - w->load / 8;
+}
+
+static void run_inbox(struct wf_worker *w)
+{
+    struct wf_post *post = wf_inbox_take(&w->inbox);
+    while (post != NULL) {
+        struct wf_post *next = post->next;
+        post->fn(post);
+        post = next;
+    }
+}
+
+static uint64_t steal_from(struct wf_worker *w, struct wf_worker *victim)
+{
+    uint64_t entry[WF_STEAL_MAX];
+    unsigned n = wf_deque_steal(&victim->deque, entry, WF_STEAL_MAX);
+    if (n == 0)
+        return 0;
+    w->trace.block->steals++;
+    w->trace.block->stolen += n;
+    wf_trace(&w->trace, WF_EV_STEAL, victim->index, 0, n);
+    for (unsigned i = 1; i < n; i++)
+        wf_push(w, entry[i]);
+    return entry[0];
+}
+
+static uint64_t steal(struct wf_worker *w)
+{
+    struct wf_runtime *rt = w->rt;
+    w->rng = w->rng * 1664525u + 1013904223u;
+    unsigned start = w->rng >> 16;
+    for (unsigned i = 0; i < rt->workers; i++) {
+        struct wf_worker *victim = rt->worker[(start + i) % rt->workers];
+        uint64_t entry = victim != w ? steal_from(w, victim) : 0;
+        if (entry != 0)
+            return entry;
+    }
+    return 0;
+}
+
+/* The run-next entry of a worker that has not switched since the last look. */
+static uint64_t steal_next(struct wf_worker *w, uint32_t *seen)
+{
+    struct wf_runtime *rt = w->rt;
+    for (unsigned i = 0; i < rt->workers; i++) {
+        struct wf_worker *victim = rt->worker[i];
+        if (victim == w || wf_load_rlx(&victim->next) == 0)
+            continue;
+        uint32_t beat = wf_load_rlx(&victim->beat);
+        if (beat == *seen) {
+            uint64_t entry = wf_xchg_acqrel(&victim->next, 0); /* order: run-next */
+            if (entry != 0) {
+                wf_trace(&w->trace, WF_EV_STEAL, victim->index, 0, 1);
+                return entry;
+            }
+        }
+        *seen = beat;
+    }
+    return 0;
+}
+
+static bool has_work(struct wf_worker *w)
+{
+    struct wf_runtime *rt = w->rt;
+    if (!wf_inbox_empty(&w->inbox) || !wf_global_empty(&rt->global) || w->ops->ready(w->driver))
+        return true;
+    for (unsigned i = 0; i < rt->workers; i++)
+        if (wf_deque_len(&rt->worker[i]->deque) > 0)
+            return true;
+    return wf_load_sc(&rt->stop) != 0 || w->pinned_head != NULL;
+}
+
+static uint64_t local_entry(struct wf_worker *w)
+{
+    uint64_t entry = 0;
+    if (!wf_global_empty(&w->rt->global))
+        (void)wf_global_take(&w->rt->global, &entry, 1);
+    return entry != 0 ? entry : wf_next(w);
+}
+
+static unsigned poll_driver(struct wf_worker *w)
+{
+    if (!w->ops->ready(w->driver))
+        return 0;
+    unsigned n = w->ops->poll(w->driver);
+    w->trace.block->polls++;
+    w->trace.block->completions += n;
+    note_load(w, n);
+    if (n > 0)
+        wf_trace(&w->trace, WF_EV_LOOP, 0, 0, n);
+    return n;
+}
+
+static weft_deadline next_timer(struct wf_worker *w)
+{
+    wf_spin_lock(&w->wheel_lock);
+    weft_deadline at = wf_wheel_next(&w->wheel);
+    wf_spin_unlock(&w->wheel_lock);
+    return at;
+}
+
+/*
+ * Searches and spins until there is something to do, the next timer is due or the time is over.
+ * Returns an entry, or 0: look at your own queues again (*again) or go to sleep.
+ */
+static uint64_t search(struct wf_worker *w, weft_deadline timer, bool *again)
+{
+    struct wf_runtime *rt = w->rt;
+    uint64_t entry = 0;
+    uint32_t seen = 0;
+    bool searching = w->searching || wf_idle_search_begin(&rt->idle);
+    int64_t end = w->now + w->spin_ns, next_look = w->now + STEAL_NEXT_AFTER_NS;
+    *again = false;
+    set_state(w, WF_WORKER_SEARCHING);
+    for (unsigned spins = 0;; spins++) {
+        if (searching && spins % STEAL_PAUSE == 0 && (entry = steal(w)) != 0)
+            break;
+        if (!wf_inbox_empty(&w->inbox) || w->ops->ready(w->driver) ||
+            wf_load_rlx(&rt->global.count) != 0 || wf_load_rlx(&rt->stop) != 0) {
+            *again = true;
+            break;
+        }
+        if (spins % STEAL_PAUSE == STEAL_PAUSE - 1) {
+            w->now = wf_clock_read();
+            if (w->now >= end || w->now >= timer)
+                break;
+            if (searching && w->now >= next_look) {
+                next_look = w->now + STEAL_NEXT_AFTER_NS;
+                if ((entry = steal_next(w, &seen)) != 0)
+                    break;
+            }
+        }
+        if (w->spin_ns == 0)
+            break;
+        wf_cpu_relax();
+    }
+    if (searching) {
+        w->searching = false;
+        bool last = wf_idle_search_end(&rt->idle);
+        if (last && (entry != 0 || *again))
+            wf_notify(rt, w);
+    }
+    return entry;
+}
+
+static void adapt_spin(struct wf_worker *w, bool found, int64_t slept_ns)
+{
+    if (w->load >= SPIN_LOAD_MAX)
+        w->spin_ns = 0;
+    else if (found || (slept_ns >= 0 && slept_ns < 2 * w->spin_max_ns))
+        w->spin_ns = w->spin_max_ns;
+    else if (w->spin_ns > SPIN_MIN_NS)
+        w->spin_ns /= 2;
+}
+
+/* Publishes the sleep, rechecks, sleeps. */
+static void sleep_now(struct wf_worker *w)
+{
+    struct wf_runtime *rt = w->rt;
+    wf_idle_sleep_begin(&rt->idle, &w->sleeping);
+    if (has_work(w)) {
+        w->searching = wf_idle_sleep_end(&rt->idle, &w->sleeping);
+        return;
+    }
+    weft_deadline timer = next_timer(w);
+    turn_clock(w);
+    set_state(w, WF_WORKER_SLEEPING);
+    wf_trace(&w->trace, WF_EV_LOOP, 1, 0, 0);
+    int64_t before = w->now;
+    unsigned n = 0;
+    w->trace.block->sleeps++;
+    n = w->ops->sleep(w->driver, timer);
+    w->trace.block->completions += n;
+    note_load(w, n);
+    w->searching = wf_idle_sleep_end(&rt->idle, &w->sleeping);
+    turn_clock(w);
+    wf_trace(&w->trace, WF_EV_LOOP, 2, 0, n);
+    set_state(w, WF_WORKER_POLLING);
+    adapt_spin(w, false, n > 0 ? w->now - before : -1);
+}
+
+/* The run is closing: has every task ended? Order of the loads: see wf_runtime_close. */
+static void check_closed(struct wf_worker *w)
+{
+    struct wf_runtime *rt = w->rt;
+    if (wf_load_acq(&rt->closing) == 0 || wf_load_acq(&rt->stop) != 0)
+        return;
+    uint64_t ended = 0, spawned = 0;
+    for (unsigned i = 0; i < rt->workers; i++)
+        ended += wf_load_acq(&rt->worker[i]->ended);
+    for (unsigned i = 0; i < rt->workers; i++)
+        spawned += wf_load_acq(&rt->worker[i]->spawned);
+    if (spawned == ended) {
+        wf_store_sc(&rt->stop, 1);
+        for (unsigned i = 0; i < rt->workers; i++)
+            if (rt->worker[i] != w)
+                w->ops->wake(rt->worker[i]->driver, w->driver);
+    } else {
+        wf_cancel_all(rt, "run ended");
+    }
+}
+
+static void idle(struct wf_worker *w)
+{
+    bool again;
+    uint64_t entry = search(w, next_timer(w), &again);
+    adapt_spin(w, entry != 0 || again, -1);
+    if (entry != 0)
+        wf_run_entry(w, entry);
+    else if (!again && next_timer(w) > w->now)
+        sleep_now(w);
+}
+
+static void turn(struct wf_worker *w)
+{
+    turn_clock(w);
+    wf_store_rlx(&w->trace.block->turns, wf_load_rlx(&w->trace.block->turns) + 1);
+    run_inbox(w);
+    set_state(w, WF_WORKER_POLLING);
+    poll_driver(w);
+    wf_timers_run(w);
+    uint64_t entry = local_entry(w);
+    if (entry == 0) {
+        check_closed(w);
+        idle(w);
+        return;
+    }
+    if (w->searching) {
+        w->searching = false;
+        if (wf_idle_search_end(&w->rt->idle))
+            wf_notify(w->rt, w);
+    }
+    set_state(w, WF_WORKER_RUNNING);
+    wf_run_entry(w, entry);
+}
+
+void wf_worker_loop(struct wf_worker *w)
+{
+    while (wf_load_rlx(&w->rt->stop) == 0)
+        turn(w);
+    set_state(w, WF_WORKER_STOPPED);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ready.c - making things runnable: wakes, the run queue's tail, waking sleepers, choosing the next
+ *
+ * A wake is two steps so that the waker can hand something over in between: wf_wake_begin wins the
+ * park, wf_wake_end queues the task. Wakes from a worker go to its own queue: the run-next slot when
+ * `soon` (message passing: the woken task runs next, on the warm core), else the tail of the deque.
+ * Wakes from other threads go to the global queue. Pinned tasks go home through the inbox.
+ */
+#include "runtime/base/assert.h"
+#include "runtime/sched/worker.h"
+
+void wf_push(struct wf_worker *w, uint64_t entry)
+{
+    if (__builtin_expect(wf_deque_push(&w->deque, entry), 1))
+        return;
+    uint64_t old[WF_DEQUE_CAP / 2];
+    unsigned n = wf_deque_shed(&w->deque, old), live = 0;
+    for (unsigned i = 0; i < n; i++)
+        if (!wf_entry_stale(old[i]))
+            old[live++] = old[i];
+    if (live > 0) {
+        wf_global_push(&w->rt->global, old, live);
+        w->trace.block->overflows++;
+        wf_trace(&w->trace, WF_EV_OVERFLOW, 0, 0, live);
+    }
+    bool pushed = wf_deque_push(&w->deque, entry);
+    WF_CHECK(pushed);
+}
+
+static void wake_worker(struct wf_worker *from, struct wf_worker *w)
+{
+    if (from != NULL) {
+        from->trace.block->wakes_sent++;
+        wf_trace(&from->trace, WF_EV_WORKER_WAKE, w->index, 0, 0);
+    }
+    w->ops->wake(w->driver, from != NULL ? from->driver : NULL);
+}
+
+/* Wakes one sleeping worker, if there is any; `from` is NULL on a foreign thread. */
+static __attribute__((noinline)) void wake_some(struct wf_runtime *rt, struct wf_worker *from)
+{
+    unsigned start = from != NULL ? from->index + 1 : 0;
+    for (unsigned i = 0; i < rt->workers; i++) {
+        struct wf_worker *w = rt->worker[(start + i) % rt->workers];
+        if (w != from && wf_idle_pick(&rt->idle, &w->sleeping)) {
+            wake_worker(from, w);
+            return;
+        }
+    }
+}
+
+void wf_notify(struct wf_runtime *rt, struct wf_worker *from)
+{
+    if (rt->workers > 1 || from == NULL)
+        if (wf_idle_wanted(&rt->idle))
+            wake_some(rt, from);
+}
+
+void wf_post(struct wf_worker *to, struct wf_post *post)
+{
+    wf_inbox_push(&to->inbox, post);
+    if (wf_idle_pick(&to->rt->idle, &to->sleeping))
+        wake_worker(wf_worker(), to);
+}
+
+static void push_pinned(struct wf_worker *w, struct wf_fiber *f)
+{
+    f->link = NULL;
+    if (w->pinned_tail != NULL)
+        w->pinned_tail->link = f;
+    else
+        w->pinned_head = f;
+    w->pinned_tail = f;
+}
+
+static struct wf_fiber *take_pinned(struct wf_worker *w)
+{
+    struct wf_fiber *f = w->pinned_head;
+    w->pinned_head = f->link;
+    if (w->pinned_head == NULL)
+        w->pinned_tail = NULL;
+    return f;
+}
+
+/* The message that brings a pinned task home; stands in its park frame. */
+static void arrive_home(struct wf_post *post)
+{
+    struct wf_park *park = (struct wf_park *)(void *)((char *)post - offsetof(struct wf_park, post));
+    push_pinned(wf_worker(), park->task->desc.fiber);
+}
+
+static void ready_pinned(struct wf_task *t)
+{
+    struct wf_worker *w = wf_worker();
+    if (w != NULL && w->index == t->home) {
+        push_pinned(w, t->desc.fiber);
+        return;
+    }
+    t->park->post.fn = arrive_home;
+    wf_post(wf_rt->worker[t->home], &t->park->post);
+}
+
+static void push_soon(struct wf_worker *w, uint64_t entry)
+{
+    uint64_t old = wf_load_rlx(&w->next);
+    if (old == 0) {
+        wf_store_rel(&w->next, entry); /* only the owner fills it; order: run-next */
+        return;
+    }
+    old = wf_xchg_acqrel(&w->next, entry); /* order: run-next */
+    if (old != 0) {
+        wf_push(w, old);
+        wf_notify(w->rt, w);
+    }
+}
+
+void wf_ready(struct wf_task *t, bool soon)
+{
+    if (__builtin_expect((wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0, 0)) {
+        ready_pinned(t);
+        return;
+    }
+    struct wf_worker *w = wf_worker();
+    uint64_t entry = (uint64_t)(uintptr_t)t->desc.fiber;
+    if (__builtin_expect(w == NULL, 0)) {
+        wf_global_push(&wf_rt->global, &entry, 1);
+        wf_notify(wf_rt, NULL);
+    } else if (soon) {
+        push_soon(w, entry);
+    } else {
+        wf_push(w, entry);
+        wf_notify(w->rt, w);
+    }
+}
+
+struct wf_task *wf_wake_begin(uint64_t ticket)
+{
+    struct wf_task *t = wf_ticket_task(ticket);
+    return wf_ts_wake(&t->state, wf_ticket_epoch(ticket)) ? t : NULL;
+}
+
+void wf_wake_end(struct wf_task *t, intptr_t code, bool soon)
+{
+    struct wf_worker *w = wf_worker();
+    if (w != NULL)
+        wf_trace(&w->trace, WF_EV_WAKE, (unsigned)code, w->task != NULL ? w->task->desc.index : 0,
+                 t->desc.index);
+    t->result = code;
+    wf_ready(t, soon);
+}
+
+bool wf_wake(uint64_t ticket, intptr_t code)
+{
+    struct wf_task *t = wf_wake_begin(ticket);
+    if (t != NULL)
+        wf_wake_end(t, code, false);
+    return t != NULL;
+}
+
+bool wf_wake_soon(uint64_t ticket, intptr_t code)
+{
+    struct wf_task *t = wf_wake_begin(ticket);
+    if (t != NULL)
+        wf_wake_end(t, code, true);
+    return t != NULL;
+}
+
+static __attribute__((noinline)) uint64_t take_global(struct wf_worker *w)
+{
+    uint64_t entry[WF_STEAL_MAX];
+    unsigned max = w->rt->workers > 1 ? WF_STEAL_MAX / 4 : WF_STEAL_MAX;
+    unsigned n = wf_global_take(&w->rt->global, entry, max);
+    for (unsigned i = 1; i < n; i++)
+        wf_push(w, entry[i]);
+    return n > 0 ? entry[0] : 0;
+}
+
+uint64_t wf_next(struct wf_worker *w)
+{
+    wf_store_rlx(&w->beat, ++w->tick);
+    if (__builtin_expect(w->tick % WF_TRACE_CLOCK_EVERY == 0, 0)) {
+        w->trace.tsc = wf_cycles();
+        if (w->tick % WF_FAIR_EVERY == 0)
+            return 0; /* the loop looks at the ring and the global queue first */
+    }
+    uint64_t entry = wf_load_rlx(&w->next);
+    if (entry != 0) {
+        if (w->streak++ < WF_NEXT_STREAK || wf_deque_len(&w->deque) == 0) {
+            entry = wf_xchg_acqrel(&w->next, 0); /* order: run-next */
+            if (entry != 0)
+                return entry;
+        }
+    }
+    w->streak = 0;
+    if ((entry = wf_deque_take(&w->deque)) != 0)
+        return entry;
+    if (__builtin_expect(w->pinned_head != NULL, 0))
+        return (uint64_t)(uintptr_t)take_pinned(w);
+    if ((entry = wf_load_rlx(&w->next)) != 0 && (entry = wf_xchg_acqrel(&w->next, 0)) != 0)
+        return entry;
+    if (wf_load_rlx(&w->rt->global.count) != 0)
+        return take_global(w);
+    return 0;
+}
