@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* assert.h - assertions for bugs of this library: WF_ASSERT stays in release builds, WF_CHECK always */
+/* assert.h - assertions for bugs of this library; they stay in release builds */
 #ifndef WF_ASSERT_H
 #define WF_ASSERT_H
 
@@ -7,15 +7,14 @@
 
 /* Prints "file:line: function: assertion failed: what" in one write and aborts. Any thread, any
  * fiber, signal handlers. */
-__attribute__((noreturn, cold, noinline)) void wf_assert_failed(const char *file, int line,
-                                                                const char *function,
-                                                                const char *what);
+__attribute__((noreturn, cold, noinline)) void
+wf_assert_failed(const char *file, int line, const char *function, const char *what);
 
 #define WF_LIKELY(cond)   __builtin_expect(!!(cond), 1)
 #define WF_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
 /* For conditions whose violation would corrupt memory or lose data. */
-#define WF_CHECK(cond)                                                                             \
+#define WF_CHECK(cond) \
     (WF_LIKELY(cond) ? (void)0 : wf_assert_failed(__FILE__, __LINE__, __func__, #cond))
 
 /* For everything else that must hold. NDEBUG_WF takes it out where a measurement asks for that; the
@@ -32,6 +31,6 @@ __attribute__((noreturn, cold, noinline)) void wf_assert_failed(const char *file
 #define WF_STATIC_ASSERT(cond, why) _Static_assert(cond, why)
 
 /* The struct that holds `member` at `pointer`. */
-#define WF_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer) - offsetof(type, member)))
+#define WF_CONTAINER_OF(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

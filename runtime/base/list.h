@@ -15,7 +15,10 @@ struct wf_list {
     struct wf_list *prev;
 };
 
-#define WF_LIST_INIT(name) {&(name), &(name)}
+#define WF_LIST_INIT(name) \
+    {                      \
+        &(name), &(name)   \
+    }
 
 static inline void wf_list_init(struct wf_list *link)
 {
@@ -93,12 +96,12 @@ static inline void wf_list_append(struct wf_list *head, struct wf_list *from)
 
 #define wf_list_entry(link, type, member) WF_CONTAINER_OF(link, type, member)
 
-#define wf_list_for_each(link, head)                                                               \
+#define wf_list_for_each(link, head) \
     for (struct wf_list *link = (head)->next; link != (head); link = link->next)
 
 /* The body may remove `link`, and only `link`. */
-#define wf_list_for_each_safe(link, after, head)                                                   \
-    for (struct wf_list *link = (head)->next, *after = link->next; link != (head);                 \
+#define wf_list_for_each_safe(link, after, head)                                   \
+    for (struct wf_list *link = (head)->next, *after = link->next; link != (head); \
          link = after, after = link->next)
 
 #endif

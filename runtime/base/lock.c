@@ -18,8 +18,9 @@
  * comes after it reads the raised bucket and wakes. Where the kernel forbids membarrier the sleep
  * is bounded to 1 ms instead.
  *
- * The bucket only decides whether to call the kernel; whom to wake is decided by the lock's address.
- * A futex call on an address that is unmapped or used anew wakes nobody, or somebody who rechecks.
+ * The bucket only decides whether to call the kernel; whom to wake is decided by the lock's
+ * address. A futex call on an address that is unmapped or used anew wakes nobody, or somebody who
+ * rechecks.
  *
  * Rejected: the three-state futex mutex. It needs an exchange to unlock (5-7 ns, as much again as
  * the lock), which a channel operation cannot afford; a sleeper is rare, a release is not.
@@ -37,8 +38,8 @@
 #include "runtime/base/assert.h"
 
 /* Pauses between looks at the word double up to this; then the thread sleeps. */
-#define BACKOFF_FIRST 4
-#define BACKOFF_LIMIT 512
+#define BACKOFF_FIRST     4
+#define BACKOFF_LIMIT     512
 #define FALLBACK_SLEEP_NS 1000000
 
 WF_ATOMIC(uint32_t) wf_lock_sleepers[WF_LOCK_BUCKETS];

@@ -29,9 +29,15 @@ struct wf_lock {
 };
 
 #if WF_LOCK_DEBUG
-#define WF_LOCK_INIT(rank_) {.word = WF_LOCK_FREE, .rank = (rank_)}
+#define WF_LOCK_INIT(rank_)                   \
+    {                                         \
+        .word = WF_LOCK_FREE, .rank = (rank_) \
+    }
 #else
-#define WF_LOCK_INIT(rank_) {.word = WF_LOCK_FREE}
+#define WF_LOCK_INIT(rank_)  \
+    {                        \
+        .word = WF_LOCK_FREE \
+    }
 #endif
 
 /* How many sleepers some lock of this bucket may have. any: */

@@ -41,9 +41,9 @@ struct wf_log_limit {
     WF_ATOMIC(uint64_t) suppressed;
 };
 
-#define WF_LOG_LIMIT_INIT(burst_, period_ns_)                                                      \
-    {                                                                                              \
-        .period_ns = (period_ns_), .burst = (burst_)                                               \
+#define WF_LOG_LIMIT_INIT(burst_, period_ns_)        \
+    {                                                \
+        .period_ns = (period_ns_), .burst = (burst_) \
     }
 
 /* May this line be printed at `now_ns`? If so, `*suppressed` is how many were swallowed since the

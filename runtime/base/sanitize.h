@@ -25,14 +25,14 @@
 #define WF_TSAN 0
 #endif
 
-/* For code that reads memory which a sanitizer believes to be someone else's: stack scans, canaries. */
+/* For code that reads what a sanitizer believes to be someone else's: stack scans, canaries. */
 #if defined(__clang__)
-#define WF_NO_ASAN __attribute__((no_sanitize("address")))
-#define WF_NO_TSAN __attribute__((no_sanitize("thread")))
+#define WF_NO_ASAN  __attribute__((no_sanitize("address")))
+#define WF_NO_TSAN  __attribute__((no_sanitize("thread")))
 #define WF_NO_UBSAN __attribute__((no_sanitize("undefined")))
 #else
-#define WF_NO_ASAN __attribute__((no_sanitize_address))
-#define WF_NO_TSAN __attribute__((no_sanitize_thread))
+#define WF_NO_ASAN  __attribute__((no_sanitize_address))
+#define WF_NO_TSAN  __attribute__((no_sanitize_thread))
 #define WF_NO_UBSAN __attribute__((no_sanitize_undefined))
 #endif
 

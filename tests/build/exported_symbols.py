@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-# exported_symbols.py - what the libraries give away: weft_ names that public headers declare, all of
-# them, and nothing else; everything shared between files is wf_ and hidden
+# exported_symbols.py - what the libraries give away: the weft_ names that public headers declare,
+# all of them, and nothing else; everything shared between files is wf_ and hidden
 import argparse
 import pathlib
 import re

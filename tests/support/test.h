@@ -8,8 +8,8 @@
  *
  * A case runs in the test process itself, on the main thread, under a watchdog that aborts the
  * program. A failed assertion on the main thread ends the case; on a fiber or another thread it
- * prints the same message and ends the program with a failure. `program [word]` runs the cases whose
- * name contains the word; `program --list` prints them.
+ * prints the same message and ends the program with a failure. `program [word]` runs the cases
+ * whose name contains the word; `program --list` prints them.
  */
 #ifndef WF_TEST_H
 #define WF_TEST_H
@@ -20,20 +20,20 @@
 #include <stdint.h>
 
 /* One case. Its name is a sentence. */
-#define TEST(name)                                                                                 \
-    static void name##_case(int test_index);                                                       \
-    static const TTest name##_ttest = {#name, name##_case, __FILE__, __LINE__};                    \
-    __attribute__((constructor)) static void name##_register(void)                                 \
-    {                                                                                              \
-        wf_test_register(&name##_ttest);                                                           \
-    }                                                                                              \
+#define TEST(name)                                                              \
+    static void name##_case(int test_index);                                    \
+    static const TTest name##_ttest = {#name, name##_case, __FILE__, __LINE__}; \
+    __attribute__((constructor)) static void name##_register(void)              \
+    {                                                                           \
+        wf_test_register(&name##_ttest);                                        \
+    }                                                                           \
     static void name##_case(__attribute__((unused)) int test_index)
 
 /* Leaves the case; the program exits with 77 if every case that ran was skipped. */
-#define TEST_SKIP(...)                                                                             \
-    do {                                                                                           \
-        wf_test_skipped(__VA_ARGS__);                                                              \
-        return;                                                                                    \
+#define TEST_SKIP(...)                \
+    do {                              \
+        wf_test_skipped(__VA_ARGS__); \
+        return;                       \
     } while (0)
 
 void wf_test_register(const TTest *test);

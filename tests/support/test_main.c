@@ -16,10 +16,10 @@
 
 #include "runtime/base/sanitize.h"
 
-#define CASES_MAX       512
-#define TIMEOUT_DEFAULT 20
+#define CASES_MAX        512
+#define TIMEOUT_DEFAULT  20
 #define SANITIZER_SLOWER 4
-#define EXIT_SKIPPED    77
+#define EXIT_SKIPPED     77
 
 static const TTest *cases[CASES_MAX];
 static unsigned case_count;

@@ -32,7 +32,7 @@ TEST(push_back_keeps_order_and_push_front_turns_it)
     wf_list_push_back(&head, &b.link);
     wf_list_push_front(&head, &c.link);
     int digits = 0;
-    wf_list_for_each(link, &head)
+    wf_list_for_each (link, &head)
         digits = digits * 10 + wf_list_entry(link, struct element, link)->value;
     ck_assert_int_eq(digits, 312);
     ck_assert_ptr_eq(wf_list_last(&head), &b.link);
@@ -69,7 +69,7 @@ TEST(append_moves_all_elements_and_empties_the_source)
     wf_list_append(&head, &from);
     ck_assert(wf_list_empty(&from));
     int digits = 0;
-    wf_list_for_each(link, &head)
+    wf_list_for_each (link, &head)
         digits = digits * 10 + wf_list_entry(link, struct element, link)->value;
     ck_assert_int_eq(digits, 1234);
 }
@@ -83,7 +83,7 @@ TEST(safe_iteration_survives_removal_of_the_current_element)
         wf_list_push_back(&head, &elements[i].link);
     }
     int seen = 0;
-    wf_list_for_each_safe(link, after, &head) {
+    wf_list_for_each_safe (link, after, &head) {
         wf_list_remove(link);
         seen++;
     }
