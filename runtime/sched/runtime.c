@@ -254,6 +254,11 @@ static int run(struct wf_runtime *rt, weft_fn fn, void *arg)
     if (rc == 0) {
         int region = wf_area_add_region(&rt->area, rt->slab.base, rt->slab.size);
         rt->slab.published = &rt->area.header->region[region].used;
+        struct wf_area_header *header = rt->area.header;
+        header->slot_size = WF_TASK_SIZE;
+        header->fiber_sp_offset = offsetof(struct wf_fiber, sp);
+        header->fiber_stack_lo_offset = offsetof(struct wf_fiber, stack_lo);
+        header->fiber_stack_hi_offset = offsetof(struct wf_fiber, stack_hi);
         struct wf_stack_pool_config config = {0};
         wf_stack_pool_init(&rt->stacks, &config);
         wf_overflow_install(&rt->stacks, describe_task);

@@ -50,7 +50,7 @@ int wf_trace_snapshot_area(const struct wf_area *area, const char *path)
 int weft_trace_snapshot(const char *path)
 {
     const struct wf_area *area = wf_runtime_area();
-    if (area == NULL)
+    if (area == NULL || area->header == NULL) /* the second: it is just starting */
         return -EPERM;
     if (path == NULL)
         return -EINVAL;
