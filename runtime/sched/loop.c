@@ -37,6 +37,18 @@ static void turn_clock(struct wf_worker *w)
     w->trace.tsc = wf_cycles();
 }
 
+/* What tools see of this worker, once per turn. */
+static void publish_counters(struct wf_worker *w)
+{
+    struct wf_worker_block *b = w->trace.block;
+    wf_store_rlx(&b->turns, wf_load_rlx(&b->turns) + 1);
+    b->queued = wf_deque_len(&w->deque);
+    b->inflight = w->ops->inflight(w->driver);
+    b->spawned = wf_load_rlx(&w->spawned);
+    b->ended = wf_load_rlx(&w->ended);
+    b->switches += (uint32_t)(w->tick - (uint32_t)b->switches);
+}
+
 static void note_load(struct wf_worker *w, unsigned n)
 {
     if (n > 0)
@@ -129,8 +141,10 @@ static unsigned poll_driver(struct wf_worker *w)
     w->trace.block->polls++;
     w->trace.block->completions += n;
     note_load(w, n);
-    if (n > 0)
+    if (n > 0) {
+        w->trace.tsc = wf_cycles(); /* the kernel's part of the turn ends here */
         wf_trace(&w->trace, WF_EV_LOOP, 0, 0, n);
+    }
     return n;
 }
 
@@ -246,18 +260,21 @@ static void check_closed(struct wf_worker *w)
 static void idle(struct wf_worker *w)
 {
     bool again;
+    wf_trace(&w->trace, WF_EV_LOOP, 3, 0, 0);
     uint64_t entry = search(w, next_timer(w), &again);
     adapt_spin(w, entry != 0 || again, -1);
-    if (entry != 0)
+    if (entry != 0) {
+        w->trace.tsc = wf_cycles();
+        set_state(w, WF_WORKER_RUNNING);
         wf_run_entry(w, entry);
-    else if (!again && next_timer(w) > w->now)
+    } else if (!again && next_timer(w) > w->now)
         sleep_now(w);
 }
 
 static void turn(struct wf_worker *w)
 {
     turn_clock(w);
-    wf_store_rlx(&w->trace.block->turns, wf_load_rlx(&w->trace.block->turns) + 1);
+    publish_counters(w);
     run_inbox(w);
     set_state(w, WF_WORKER_POLLING);
     poll_driver(w);

@@ -20,7 +20,7 @@
     X(EXIT, 1, "exit", "0: value, 1: failure", "low half of the result")                           \
     X(YIELD, 1, "yield", "", "slot of the task that runs next")                                    \
     X(STEAL, 1, "steal", "victim worker", "entries taken")                                         \
-    X(LOOP, 1, "loop", "0: poll, 1: before a sleep, 2: after it", "completions reaped")            \
+    X(LOOP, 1, "loop", "0: poll, 1: before a sleep, 2: after it, 3: nothing to run", "reaped")     \
     X(CANCEL, 1, "cancel", "reason kind", "slot of the task that is cancelled")                    \
     X(TIMER, 1, "timer", "", "timers that expired")                                                \
     X(WORKER_WAKE, 1, "worker wake", "worker", "")                                                 \

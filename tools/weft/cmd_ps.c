@@ -102,7 +102,7 @@ static void print_object(struct ps *ps, const struct wf_snap_task *task, char *b
 static double age_ms(const struct ps *ps, const struct wf_snap_task *task)
 {
     int64_t ticks = (int64_t)(ps->s.header->tsc - task->desc.since);
-    return task->desc.since == 0 || ticks < 0 ? 0 : snap_ns(&ps->s, ticks) / 1e6;
+    return task->desc.since == 0 || ticks < 0 || inner_of(ps, task) != NULL ? 0 : snap_ns(&ps->s, ticks) / 1e6;
 }
 
 static void print_stack(struct ps *ps, const struct wf_snap_task *task)
@@ -190,7 +190,7 @@ static void print_workers(const struct ps *ps)
     for (unsigned i = 0; i < s->workers; i++) {
         const struct wf_worker_block *b = &s->blocks[i];
         unsigned task = wf_load_rlx(&b->task);
-        const char *state = worker_text(wf_load_rlx(&b->state));
+        const char *state = worker_text(task != 0 ? WF_WORKER_RUNNING : wf_load_rlx(&b->state));
         if (ps->json)
             printf("%s{\"tid\":%u,\"state\":\"%s\",\"task\":%u,\"queued\":%u,\"inflight\":%u,"
                    "\"switches\":%llu,\"polls\":%llu,\"sleeps\":%llu,\"steals\":%llu}",

@@ -31,8 +31,10 @@
 #define FIRST_RUN      0
 #define RESUMED        1
 #define IN_PLACE       2
-#define LOOP_POLL      0
+#define LOOP_POLL      0 /* the aux of LOOP */
 #define LOOP_BEFORE    1
+#define LOOP_AFTER     2
+#define LOOP_IDLE      3
 #define TSC_BITS       48
 
 /* The events of one worker with their times. */
@@ -67,6 +69,7 @@ struct walk {
     int64_t boundary; /* where the last span ended */
     struct running stack[DEPTH_MAX];
     unsigned depth;
+    bool searching;   /* since the boundary */
 };
 
 static void *grow(void *table, size_t *count, size_t size)
@@ -108,9 +111,11 @@ static void set_times(struct stream *st, const struct snap *s, const struct wf_s
     }
 }
 
-static bool ends_a_sleep(const struct wf_record *r)
+/* The time before a sleep was spent searching, and the time up to its end in it. */
+static bool is_sleep(const struct wf_record *r)
 {
-    return wf_record_type(r) == WF_EV_LOOP && wf_record_aux(r) > LOOP_BEFORE;
+    unsigned aux = wf_record_aux(r);
+    return wf_record_type(r) == WF_EV_LOOP && (aux == LOOP_BEFORE || aux == LOOP_AFTER);
 }
 
 static void spread(struct stream *st)
@@ -121,7 +126,7 @@ static void spread(struct stream *st)
         while (j < st->count && st->time[j] == st->time[i])
             j++;
         int64_t gap = j < st->count ? st->time[j] - st->time[i] : 0;
-        if (gap > 0 && gap < SPREAD_NS && !ends_a_sleep(&st->record[j])) {
+        if (gap > 0 && gap < SPREAD_NS && !is_sleep(&st->record[j])) {
             int64_t from = st->time[i];
             for (size_t k = i; k < j; k++)
                 st->time[k] = from + (int64_t)((double)gap * (double)(k - i) / (double)(j - i));
@@ -301,11 +306,27 @@ static void take_exit(struct walk *w, const struct wf_record *r, int64_t now)
 static void take_loop(struct walk *w, const struct wf_record *r, int64_t now)
 {
     unsigned aux = wf_record_aux(r);
+    enum span_kind kind = aux == LOOP_POLL     ? SPAN_POLL
+                          : aux == LOOP_BEFORE ? SPAN_SEARCH
+                          : aux == LOOP_AFTER  ? SPAN_SLEEP
+                                               : SPAN_POLL;
     int64_t start = w->boundary < now ? w->boundary : now;
     end_all(w, start, NULL);
-    struct span *span = add_span(
-        w, aux == LOOP_POLL ? SPAN_POLL : aux == LOOP_BEFORE ? SPAN_SEARCH : SPAN_SLEEP, start, now);
-    span->arg = wf_record_arg(r);
+    if (aux != LOOP_IDLE || start < now)
+        add_span(w, kind, start, now)->arg = wf_record_arg(r);
+    w->boundary = now;
+    w->searching = aux == LOOP_IDLE;
+}
+
+/* A search that found something ends at the first sign of it. */
+static void end_search(struct walk *w, const struct wf_record *r, int64_t now)
+{
+    unsigned type = wf_record_type(r);
+    if (!w->searching || type == WF_EV_STEAL || type == WF_EV_LOOP)
+        return;
+    w->searching = false;
+    if (w->boundary < now)
+        add_span(w, SPAN_SEARCH, w->boundary, now);
 }
 
 static void add_point(struct walk *w, const struct stream *st, size_t i)
@@ -326,6 +347,7 @@ static void take_event(struct walk *w, const struct stream *st, size_t i)
 {
     const struct wf_record *r = &st->record[i];
     int64_t now = st->time[i];
+    end_search(w, r, now);
     switch (wf_record_type(r)) {
     case WF_EV_NONE:
     case WF_EV_SYNC:

@@ -9,7 +9,7 @@ enum span_kind {
     SPAN_TASK,
     SPAN_POLL,  /* the worker's loop and its driver */
     SPAN_SLEEP, /* blocked in the driver */
-    SPAN_SEARCH,/* looked for work before a sleep */
+    SPAN_SEARCH, /* looked for work before a sleep */
 };
 
 /* Times are ns since the area was opened. Spans of a worker are strictly nested. */
