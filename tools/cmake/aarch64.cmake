@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# aarch64.cmake - toolchain: gcc's aarch64 cross compiler, the libraries tools/setup unpacked, and
-# qemu-user to run the results. Programs are linked statically, so that nothing is looked up at
-# run time.
+# aarch64.cmake - toolchain: gcc's aarch64 cross compiler, qemu-user to run the results
+#
+# Only libc is linked dynamically, from the cross compiler's own tree. The other libraries are the
+# static ones that tools/setup unpacked: without making the machine multi-arch.
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
@@ -12,8 +13,6 @@ list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES WEFT_AARCH64_ROOT)
 set(ENV{PKG_CONFIG_LIBDIR} ${WEFT_AARCH64_ROOT}/usr/lib/aarch64-linux-gnu/pkgconfig)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${WEFT_AARCH64_ROOT})
 
-set(CMAKE_EXE_LINKER_FLAGS_INIT
-    "-static -Wl,-rpath-link,${WEFT_AARCH64_ROOT}/usr/lib/aarch64-linux-gnu")
 set(CMAKE_FIND_ROOT_PATH ${WEFT_AARCH64_ROOT} /usr/aarch64-linux-gnu)
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
@@ -21,5 +20,5 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 
 find_program(WEFT_QEMU NAMES qemu-aarch64-static qemu-aarch64)
 if(WEFT_QEMU)
-    set(CMAKE_CROSSCOMPILING_EMULATOR ${WEFT_QEMU})
+    set(CMAKE_CROSSCOMPILING_EMULATOR ${WEFT_QEMU} -L /usr/aarch64-linux-gnu)
 endif()
