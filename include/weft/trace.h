@@ -25,7 +25,7 @@ WEFT_API int weft_trace_snapshot(const char *path);
  * weft_trace_level - change what is recorded
  * @level: -1 off, 1 scheduling events, 2 and 3 more detail
  *
- * Return: the previous level; -EINVAL; -EPERM when no runtime is running.
+ * Return: the previous level, 0 if it was off; -EINVAL; -EPERM when no runtime is running.
  * Context: any thread; never suspends.
  * Since: 0.1
  */

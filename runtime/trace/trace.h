@@ -19,6 +19,13 @@
 
 #define WF_TRACE_CLOCK_EVERY 16
 
+/* The build option WEFT_TRACE=OFF leaves no code behind. */
+#if defined(WEFT_TRACE) && !WEFT_TRACE
+#define WF_TRACE_ON 0
+#else
+#define WF_TRACE_ON 1
+#endif
+
 struct wf_trace_ring {
     char *base;                     /* const: the event ring */
     uint64_t mask;                  /* const: ring bytes - 1 */
@@ -37,30 +44,25 @@ static inline void wf_trace_put(struct wf_trace_ring *r, uint64_t w0, uint64_t w
     wf_store_rel(&r->block->head, r->head); /* order: trace-head */
 }
 
+static inline uint64_t wf_trace_w0(const struct wf_trace_ring *r, enum wf_event type, unsigned aux)
+{
+    return r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff);
+}
+
 /* wf_trace - record one event of level 1 with the cached time */
 static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigned aux,
                             uint32_t task, uint32_t arg)
 {
-#if WEFT_TRACE
-    if (__builtin_expect(wf_load_rlx(r->level) > 0, 1))
-        wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
-                     (uint64_t)task << 32 | arg);
-#else
-    (void)r, (void)type, (void)aux, (void)task, (void)arg;
-#endif
+    if (WF_TRACE_ON && __builtin_expect(wf_load_rlx(r->level) > 0, 1))
+        wf_trace_put(r, wf_trace_w0(r, type, aux), (uint64_t)task << 32 | arg);
 }
 
 /* wf_trace_detail - record one event of a higher level */
 static inline void wf_trace_detail(struct wf_trace_ring *r, int level, enum wf_event type,
                                    unsigned aux, uint32_t task, uint32_t arg)
 {
-#if WEFT_TRACE
-    if (__builtin_expect(wf_load_rlx(r->level) >= level, 0))
-        wf_trace_put(r, r->tsc << 16 | (uint64_t)type << 8 | (aux & 0xff),
-                     (uint64_t)task << 32 | arg);
-#else
-    (void)r, (void)level, (void)type, (void)aux, (void)task, (void)arg;
-#endif
+    if (WF_TRACE_ON && __builtin_expect(wf_load_rlx(r->level) >= level, 0))
+        wf_trace_put(r, wf_trace_w0(r, type, aux), (uint64_t)task << 32 | arg);
 }
 
 #endif
