@@ -11,6 +11,7 @@
  * process_madvise; a 4 KiB guard would cost 0.6 us, but a frame of one page would jump over it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -52,9 +53,12 @@ enum wf_stack_guard wf_guard_probe(void)
 
     if (page == MAP_FAILED)
         return WF_STACK_GUARD_MPROTECT;
-    int rc = madvise(page, size, MADV_GUARD_INSTALL);
+    /* Emulators accept advice that they do not know. A system call tells without a fault whether
+     * the page can be read: as a path it is empty, which is ENOENT, or not there, which is EFAULT. */
+    bool works = madvise(page, size, MADV_GUARD_INSTALL) == 0 &&
+                 syscall(SYS_faccessat, AT_FDCWD, page, F_OK) != 0 && errno == EFAULT;
     munmap(page, size);
-    return rc == 0 ? WF_STACK_GUARD_MADVISE : WF_STACK_GUARD_MPROTECT;
+    return works ? WF_STACK_GUARD_MADVISE : WF_STACK_GUARD_MPROTECT;
 }
 
 int wf_guard_reserve(struct wf_stack_class *class, uint64_t want)

@@ -35,7 +35,6 @@
 #define RUNNING_ON_VALGRIND 0
 #endif
 
-#define RESERVE_DEFAULT    ((uint64_t)256 << 30)
 #define RESERVE_VALGRIND   ((uint64_t)4 << 30) /* its own tables grow with the address space */
 #define DEPOT_WARM_DEFAULT ((uint64_t)64 << 20)
 #define MPROTECT_DEFAULT   20000u
@@ -49,6 +48,11 @@
 #define DEFAULT_SHIFT 18
 #else
 #define DEFAULT_SHIFT 17
+#endif
+
+/* Emulators keep a table entry for each reserved page: qemu-user needs 6 s for the default. */
+#ifndef WF_STACK_RESERVE_SIZE
+#define WF_STACK_RESERVE_SIZE ((uint64_t)256 << 30)
 #endif
 
 /* Larger stacks are fewer, and each idle one may hold more memory. */
@@ -71,7 +75,7 @@ void wf_stack_pool_init(struct wf_stack_pool *pool, const struct wf_stack_pool_c
         pool->config = *config;
     pool->on_valgrind = RUNNING_ON_VALGRIND != 0;
     if (pool->config.reserve_size == 0)
-        pool->config.reserve_size = pool->on_valgrind ? RESERVE_VALGRIND : RESERVE_DEFAULT;
+        pool->config.reserve_size = pool->on_valgrind ? RESERVE_VALGRIND : WF_STACK_RESERVE_SIZE;
     if (pool->config.depot_warm_size == 0)
         pool->config.depot_warm_size = DEPOT_WARM_DEFAULT;
     if (pool->config.trim_after_ns == 0)
@@ -80,7 +84,7 @@ void wf_stack_pool_init(struct wf_stack_pool *pool, const struct wf_stack_pool_c
         pool->config.mprotect_max = MPROTECT_DEFAULT;
     pool->guard = pool->config.guard;
     if (pool->guard == WF_STACK_GUARD_AUTO)
-        pool->guard = wf_guard_probe();
+        pool->guard = pool->on_valgrind ? WF_STACK_GUARD_MPROTECT : wf_guard_probe();
     for (unsigned i = 0; i < WF_STACK_CLASSES; i++)
         pool->classes[i].shift = class_table[i].shift;
 }
