@@ -50,6 +50,9 @@ uint64_t wf_test_seed(void);
  * WEFT_TEST_SMALL set; at least 1. */
 uint64_t wf_test_scale(uint64_t full);
 
+/* Do durations mean anything here? Not under a sanitizer or an emulator (WEFT_TEST_SMALL). */
+bool wf_test_can_measure(void);
+
 /* Open file descriptors of this process. */
 unsigned wf_test_open_fds(void);
 

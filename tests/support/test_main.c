@@ -74,6 +74,11 @@ uint64_t wf_test_scale(uint64_t full)
     return full / divisor > 0 ? full / divisor : 1;
 }
 
+bool wf_test_can_measure(void)
+{
+    return !WF_ASAN && !WF_TSAN && getenv("WEFT_TEST_SMALL") == NULL;
+}
+
 unsigned wf_test_open_fds(void)
 {
     unsigned count = 0;

@@ -16,6 +16,12 @@ set(WEFT_TEST_ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
     "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:history_size=4")
 
+# An emulator is slower still.
+if(CMAKE_CROSSCOMPILING)
+    set(WEFT_TEST_TIMEOUT 240)
+    list(APPEND WEFT_TEST_ENVIRONMENT "WEFT_TEST_SMALL=1" "WEFT_TEST_TIMEOUT=60")
+endif()
+
 # weft_test_command(<kind> <subject> COMMAND <command...> [TIMEOUT n] [LABELS l...] [SERIAL])
 # A test that is any command: a script, an example with its expected output, a small bench run.
 # Further labels: `slow` keeps it out of the quick check, `ring` tells that it needs io_uring,
