@@ -96,6 +96,7 @@ void wm_coro_switch(struct wm_coro *from, struct wm_coro *to)
     switched_from = from;
     __sanitizer_start_switch_fiber(&from->sanitizer, to->context.uc_stack.ss_sp,
                                    to->context.uc_stack.ss_size);
+    to->started = true;
     swapcontext(&from->context, &to->context);
     switch_finished(from);
 }
@@ -107,6 +108,7 @@ void wm_coro_switch(struct wm_coro *from, struct wm_coro *to)
     if (from->sanitizer == NULL)
         from->sanitizer = __tsan_get_current_fiber();
     __tsan_switch_to_fiber(to->sanitizer, 0);
+    to->started = true;
     swapcontext(&from->context, &to->context);
 }
 

@@ -5,6 +5,11 @@
  * takes 0 for the others; the search (model_main.c) then increments the last one that can be.
  * A choice with a single possibility is not recorded, so exhausted bounds cost nothing.
  *
+ * Equal executions are left out: a thread that was preempted before an access, and that runs again
+ * without anybody having made an access that conflicts with it, could as well have made the access
+ * first and been preempted at the next point. That execution needs no more preemptions and is found
+ * on its own. Each such step makes an earlier block of the schedule longer, so the chain ends.
+ *
  * A thread runs on until it reaches a scheduling point and the choice there is another thread. A
  * thread that spins can only go on after a write by another thread. When nothing can run, all
  * stores that are still on their way arrive and the spinning threads look once more; when that
@@ -19,6 +24,8 @@
 #include <string.h>
 
 struct wm_state wm;
+
+static _Noreturn void leave(enum wm_outcome outcome);
 
 static jmp_buf alone_env; /* where wm_fail goes from setup and check */
 
@@ -156,7 +163,17 @@ static void point_random(struct wm_thread *self, int *runnable, unsigned n)
         run_thread(runnable[best]);
 }
 
-void wm_point(void)
+void wm_touch(int thread, const void *object, bool write)
+{
+    for (int i = 0; i < wm.test->threads; i++) {
+        struct wm_thread *t = &wm.threads[i];
+
+        if (i != thread && t->pending == object && (write || t->pending_write))
+            t->disturbed = true;
+    }
+}
+
+void wm_point(const void *object, bool write, bool pinned)
 {
     struct wm_thread *self = &wm.threads[wm.current];
     int runnable[WM_THREADS];
@@ -177,7 +194,13 @@ void wm_point(void)
     if (taken > 0) {
         wm.preempted++;
         wm_event("preempted", "", 0, "");
+        self->pending = object;
+        self->pending_write = write;
+        self->disturbed = pinned || !wm.prune;
         run_thread(runnable[taken - 1]);
+        self->pending = NULL;
+        if (!self->disturbed)
+            leave(WM_PRUNED);
     }
 }
 
@@ -314,6 +337,7 @@ static void start_threads(void)
         t->writes = 0;
         t->noticed = 0;
         t->settled = 0;
+        t->pending = NULL;
         memset(&t->clock, 0, sizeof t->clock);
         t->clock.hb[i] = 1;
         t->priority = (int)(random_next() >> 40);
@@ -324,10 +348,15 @@ static void start_threads(void)
     }
 }
 
+/* An execution was left in the middle. Finished threads stand at the end of thread_main's loop. */
 static void fresh_coroutines(void)
 {
-    for (int i = 0; i < wm.test->threads; i++)
-        wm_coro_init(&wm.threads[i].coro, thread_main, i);
+    for (int i = 0; i < wm.test->threads; i++) {
+        struct wm_thread *t = &wm.threads[i];
+
+        if (t->coro.stack == NULL || (t->coro.started && t->state != WM_FINISHED))
+            wm_coro_init(&t->coro, thread_main, i);
+    }
 }
 
 void wm_search_begin(const struct wm_case *test, enum wm_model model)

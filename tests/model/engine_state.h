@@ -26,10 +26,13 @@ struct wm_thread {
     enum wm_thread_state state;
     bool (*ready)(const void *arg); /* WM_WAITING: may go on when true */
     const void *ready_arg;
-    uint64_t writes;  /* by this thread */
-    uint64_t noticed; /* writes by others up to its last access */
-    uint64_t settled; /* all writes when it was last woken because nothing else could run */
-    int priority;     /* random mode */
+    uint64_t writes;     /* by this thread */
+    uint64_t noticed;    /* writes by others up to its last access */
+    uint64_t settled;    /* all writes when it was last woken because nothing else could run */
+    int priority;        /* random mode */
+    const void *pending; /* preempted: what it was about to access; NULL: running or anything */
+    bool pending_write;
+    bool disturbed; /* preempted: another thread's access conflicts with the pending one */
     struct wm_clock clock;
 };
 
@@ -51,7 +54,7 @@ struct wm_event {
     int thread;
 };
 
-enum wm_outcome { WM_PASSED, WM_FAILED, WM_RESTART };
+enum wm_outcome { WM_PASSED, WM_FAILED, WM_RESTART, WM_PRUNED };
 
 struct wm_state {
     const struct wm_case *test;
@@ -59,6 +62,7 @@ struct wm_state {
     bool running; /* threads are running: accesses are modelled */
     bool quiet;   /* a failure is expected: print nothing */
     bool random;  /* choices come from the seed */
+    bool prune;   /* leave out executions that are equal to another one */
     int current;  /* running thread, or -1 */
     uint32_t run; /* number of this execution, from 1: state of older ones is void */
     int preempted, preemptions_max;
@@ -86,7 +90,10 @@ extern struct wm_state wm;
 
 /* engine.c */
 unsigned wm_choose(unsigned count, enum wm_choice_kind kind);
-void wm_point(void); /* the running thread is about to do something others can notice */
+/* The running thread is about to access `object`, which others can notice; `pinned`: also something
+ * else happens, so the access cannot be moved. */
+void wm_point(const void *object, bool write, bool pinned);
+void wm_touch(int thread, const void *object, bool write); /* an access has been made */
 void wm_block(enum wm_thread_state state, bool (*ready)(const void *), const void *arg);
 _Noreturn void wm_restart(void); /* a word turned out to be shared: the search starts again */
 struct wm_event *wm_event(const char *what, WF_MODEL_SITE);

@@ -88,7 +88,7 @@ void wm_lock(struct wm_mutex *m)
 {
     mutex_begin(m);
     if (wm.running)
-        wm_point();
+        wm_point(NULL, true, true);
     if (m->owner == wm.current + 2)
         wm_fail("T%d locks what it holds", wm.current);
     while (m->owner != 0) {
@@ -103,7 +103,7 @@ bool wm_trylock(struct wm_mutex *m)
 {
     mutex_begin(m);
     if (wm.running)
-        wm_point();
+        wm_point(NULL, true, true);
     if (m->owner != 0)
         return false;
     mutex_take(m);
@@ -116,7 +116,7 @@ void wm_unlock(struct wm_mutex *m)
     if (m->owner != wm.current + 2)
         wm_fail("T%d unlocks what it does not hold", wm.current);
     if (wm.running) {
-        wm_point();
+        wm_point(NULL, true, true);
         wm_event("unlock", "", 0, "");
         wm_order_release(m->order);
     }
@@ -145,7 +145,7 @@ void wm_post(struct wm_sem *s)
 {
     sem_begin(s);
     if (wm.running) {
-        wm_point();
+        wm_point(NULL, true, true);
         wm_event("post", "", 0, "")->value = s->count + 1;
         wm_order_release(s->order);
     }
@@ -156,7 +156,7 @@ void wm_wait(struct wm_sem *s)
 {
     sem_begin(s);
     if (wm.running)
-        wm_point();
+        wm_point(NULL, true, true);
     while (s->count == 0) {
         if (!wm.running)
             wm_fail("nothing was posted");
@@ -174,7 +174,7 @@ bool wm_trywait(struct wm_sem *s)
 {
     sem_begin(s);
     if (wm.running)
-        wm_point();
+        wm_point(NULL, true, true);
     if (s->count == 0)
         return false;
     s->count--;

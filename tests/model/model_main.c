@@ -20,10 +20,12 @@ static struct {
     double budget; /* seconds for one case in one model */
     uint64_t seed; /* random mode */
     uint64_t runs;
+    bool all; /* equal executions too */
 } options = {.models = WM_IN_ALL, .preemptions = -1, .delays = -1, .budget = 60};
 
 struct search {
     uint64_t executions;
+    uint64_t pruned;
     double seconds;
     bool failed;
     bool complete;
@@ -94,8 +96,8 @@ void wm_report(void)
 {
     unsigned first = wm.event_count > WM_EVENTS ? wm.event_count - WM_EVENTS : 0;
 
-    if (wm.event_count > first + 400)
-        first = wm.event_count - 400;
+    if (wm.event_count > first + 200)
+        first = wm.event_count - 200;
     fprintf(stderr, "\n%s, model %s: %s\nthe schedule (%u steps, %d preemptions, %d delays):\n",
             wm.test->name, model_names[wm.model], wm.message, wm.steps, wm.preempted, wm.delayed);
     if (first > 0)
@@ -152,7 +154,7 @@ static bool next_choices(void)
 /* All executions within the bounds of wm; the clock is read rarely. */
 static void search_within_bounds(struct search *s, double deadline)
 {
-    uint64_t executions = 0;
+    uint64_t executions = 0, pruned = 0;
 
     wm.prefix = 0;
     for (;;) {
@@ -164,10 +166,11 @@ static void search_within_bounds(struct search *s, double deadline)
             break;
         }
         if (outcome == WM_RESTART) {
-            executions = 0;
+            executions = pruned = 0;
             wm.prefix = 0;
             continue;
         }
+        pruned += outcome == WM_PRUNED;
         if (!next_choices())
             break;
         if (executions % 1024 == 0 && now() > deadline) {
@@ -175,7 +178,8 @@ static void search_within_bounds(struct search *s, double deadline)
             break;
         }
     }
-    s->executions += executions;
+    s->executions += executions - pruned;
+    s->pruned += pruned;
 }
 
 /* Small bounds first: a failure is found soon, and its schedule is short. */
@@ -261,6 +265,7 @@ static bool run_case(const struct wm_case *test, enum wm_model model)
     char bounds[32];
 
     wm.quiet = must_fail && options.replay == NULL;
+    wm.prune = !options.all && options.replay == NULL && options.runs == 0;
     wm_memory_forget();
     wm_search_begin(test, model);
     if (options.replay != NULL)
@@ -277,9 +282,9 @@ static bool run_case(const struct wm_case *test, enum wm_model model)
         test->after(model);
     }
     snprintf(bounds, sizeof bounds, "p<=%d d<=%d", wm.preemptions_max, wm.delays_max);
-    printf("%-40s %-3s %-10s %10llu executions %7.2f s  %s%s\n", test->name, model_names[model],
-           bounds, (unsigned long long)s.executions, s.seconds,
-           s.failed == must_fail ? "ok" : "FAILED",
+    printf("%-40s %-3s %-10s %9llu executions %9llu cut %7.2f s  %s%s\n", test->name,
+           model_names[model], bounds, (unsigned long long)s.executions,
+           (unsigned long long)s.pruned, s.seconds, s.failed == must_fail ? "ok" : "FAILED",
            s.failed     ? (must_fail ? ", fails as it must" : "")
            : must_fail  ? ", no failure was found"
            : s.complete ? ", all tried"
@@ -294,7 +299,8 @@ static void usage(const char *program)
 {
     fprintf(stderr,
             "usage: %s [--case NAME] [--model sc|tso|pso|ra|all] [--preemptions N] [--delays N]\n"
-            "          [--budget SECONDS] [--random SEED --runs N] [--replay CHOICES] [--list]\n"
+            "          [--budget SECONDS] [--random SEED --runs N] [--replay CHOICES] [--list] "
+            "[--no-prune]\n"
             "The bounds can only be made smaller than those of the case, but for --random, where\n"
             "N preemptions are N random changes of priority, and --replay.\n",
             program);
@@ -322,6 +328,10 @@ static void parse(int argc, char **argv, const struct wm_case *cases, size_t cou
             for (size_t k = 0; k < count; k++)
                 puts(cases[k].name);
             exit(0);
+        }
+        if (strcmp(name, "--no-prune") == 0) {
+            options.all = true;
+            continue;
         }
         if (++i == argc)
             usage(argv[0]);

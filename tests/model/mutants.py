@@ -55,11 +55,35 @@ def run(command, **kw):
                           **kw)
 
 
+def build(plan, root, subject, program, replace=None, include=None):
+    """Compiles the program of a subject; `replace` is a source and what is compiled instead."""
+    sources = plan["subjects"][subject]
+    flags = plan["flags"] + ["-D" + d for d in sources["definitions"] if d]
+    files = [str(replace[1] if replace and root / s == replace[0] else root / s)
+             for s in sources["sources"]]
+    # Includes are written from the root of the tree, so a changed header is found first.
+    folders = [f"-I{d}" for d in ([include] if include else []) + [root, root / "include"]]
+    return run([plan["compiler"], *flags, "-w", *folders, *files, plan["engine"], "-o",
+                str(program)])
+
+
+def sound(plan, root, out, tests):
+    """The unchanged programs must pass, or a failure of a changed one would mean nothing."""
+    for subject in sorted({t[0] for t in tests}):
+        program = out / f"unchanged_{subject}"
+        result = build(plan, root, subject, program)
+        if result.returncode != 0:
+            sys.exit(f"{subject} does not compile:\n{result.stdout}")
+        for case in sorted({t[1] for t in tests if t[0] == subject}):
+            result = run([str(program), "--case", case, "--preemptions", "1", "--delays", "1"])
+            if result.returncode != 0:
+                sys.exit(f"{subject} {case} fails unchanged:\n{result.stdout[-4000:]}")
+
+
 def kill(mutant, plan, root, out):
     """Returns (killed, explanation)."""
     words = mutant["test"].split()
     subject, case, models = words[0], words[1], words[2:] or ["all"]
-    sources = plan["subjects"][subject]
     path = root / mutant["file"]
     text = path.read_text()
     if text.count(mutant["old"]) != 1:
@@ -68,14 +92,10 @@ def kill(mutant, plan, root, out):
     changed = folder / mutant["file"]
     changed.parent.mkdir(parents=True, exist_ok=True)
     changed.write_text(text.replace(mutant["old"], mutant["new"]))
-    # Includes are written from the root of the tree, so a changed header is found first.
-    actual = [str(changed) if root / s == path else str(root / s) for s in sources["sources"]]
     program = folder / "program"
-    flags = plan["flags"] + ["-D" + d for d in sources["definitions"] if d]
-    build = run([plan["compiler"], *flags, "-w", f"-I{folder}", f"-I{root}", f"-I{root}/include",
-                 *actual, plan["engine"], "-o", str(program)])
-    if build.returncode != 0:
-        return None, "does not compile:\n" + build.stdout
+    compiled = build(plan, root, subject, program, (path, changed), folder)
+    if compiled.returncode != 0:
+        return None, "does not compile:\n" + compiled.stdout
     start = time.monotonic()
     try:
         result = run([str(program), "--case", case, "--model", models[0]], timeout=LIMIT_S)
@@ -102,6 +122,8 @@ def main():
     out = args.plan.parent / "mutants"
     mutants = parse(root / "tests/model/mutants.txt")
     mutants = [m for m in mutants if not args.only or args.only in m["mutant"]]
+    out.mkdir(parents=True, exist_ok=True)
+    sound(plan, root, out, [m["test"].split() for m in mutants])
     killed = 0
     with concurrent.futures.ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
         results = pool.map(lambda m: kill(m, plan, root, out), mutants)

@@ -222,6 +222,14 @@ static void note_write(int thread)
     wm.threads[thread].writes++;
 }
 
+/* A scheduling point before an access to w. */
+static void point(struct word *w, bool write)
+{
+    wm_point(w->address, write, buffers[wm.current].count > 0);
+    wm_touch(wm.current, w->address, write);
+    note_access();
+}
+
 /* Puts a value into memory. `clock` is what an acquire load of it obtains. */
 static struct write *word_write(struct word *w, uint64_t value)
 {
@@ -270,6 +278,7 @@ static void buffer_pop(int thread, unsigned i)
 
     leave_for(s->word, thread);
     word_refresh(s->word);
+    wm_touch(thread, s->word->address, true);
     clock_copy(&word_write(s->word, s->value)->clock, &s->clock);
     note_write(thread);
     e = wm_event("  leaves buffer:", "", 0, "");
@@ -426,10 +435,13 @@ uint64_t wf_model_load(const void *p, unsigned size, enum wf_model_order order, 
     struct word *w;
     struct wm_event *e;
 
-    if (!wm.running || (w = word_touch(p, size, false)) == NULL)
+    if (!wm.running)
         return peek(p, size);
-    wm_point();
-    note_access();
+    if ((w = word_touch(p, size, false)) == NULL) {
+        note_access(); /* a spinning thread has looked, although the word is not known to be shared */
+        return peek(p, size);
+    }
+    point(w, false);
     if (has_buffers()) {
         int own = buffer_find(&buffers[wm.current], w, true);
 
@@ -482,8 +494,7 @@ void wf_model_store(void *p, unsigned size, uint64_t value, enum wf_model_order 
         memcpy(p, &value, size);
         return;
     }
-    wm_point();
-    note_access();
+    point(w, true);
     e = wm_event(store_names[order], file, line, text);
     e->value = value;
     if (has_buffers()) {
@@ -539,8 +550,7 @@ uint64_t wf_model_rmw(void *p, unsigned size, enum wf_model_rmw op, uint64_t val
     struct wm_event *e = NULL;
 
     if (wm.running && (w = word_touch(p, size, true)) != NULL) {
-        wm_point();
-        note_access();
+        point(w, true);
         drain_for_rmw(w, order);
         word_refresh(w);
         e = wm_event(rmw_names[op][order], file, line, text);
@@ -606,8 +616,7 @@ bool wf_model_cas(void *p, unsigned size, void *expected, uint64_t desired,
         memcpy(found == want ? p : expected, found == want ? &desired : &found, size);
         return found == want;
     }
-    wm_point();
-    note_access();
+    point(w, true);
     drain_for_rmw(w, order);
     word_refresh(w);
     number = cas_reads(w, want, order == WF_MODEL_SC);
