@@ -138,12 +138,17 @@ int wf_guard_open(struct wf_stack_class *class, uint32_t limit)
     return 0;
 }
 
+static WF_ATOMIC(bool) one_by_one; /* any: process_madvise does not work here */
+
+void wf_guard_one_by_one(void)
+{
+    wf_store_rlx(&one_by_one, true);
+}
+
 /* madvise over many ranges: one call for all where the kernel can, else one call each. Returns how
  * many ranges were done before the first failure. */
 static uint32_t advise_ranges(const struct iovec *ranges, uint32_t count, int advice)
 {
-    static WF_ATOMIC(bool) one_by_one; /* any: learnt once */
-
     if (count > 1 && !wf_load_rlx(&one_by_one)) {
         size_t want = 0;
         for (uint32_t i = 0; i < count; i++)

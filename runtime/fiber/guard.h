@@ -11,6 +11,9 @@
 /* The best guard of this kernel. */
 enum wf_stack_guard wf_guard_probe(void);
 
+/* Never batch: Valgrind does not know process_madvise. */
+void wf_guard_one_by_one(void);
+
 /* Reserves slots and side tables. `want` bytes are halved down to 64 slots. 0 or -ENOMEM. */
 int wf_guard_reserve(struct wf_stack_class *class, uint64_t want);
 void wf_guard_release(struct wf_stack_class *class);

@@ -74,6 +74,8 @@ void wf_stack_pool_init(struct wf_stack_pool *pool, const struct wf_stack_pool_c
     if (config != NULL)
         pool->config = *config;
     pool->on_valgrind = RUNNING_ON_VALGRIND != 0;
+    if (pool->on_valgrind)
+        wf_guard_one_by_one();
     if (pool->config.reserve_size == 0)
         pool->config.reserve_size = pool->on_valgrind ? RESERVE_VALGRIND : WF_STACK_RESERVE_SIZE;
     if (pool->config.depot_warm_size == 0)
