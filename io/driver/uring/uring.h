@@ -117,6 +117,9 @@ static inline unsigned wf_uring_queued(const struct wf_uring *u)
 /* Hands all queued entries to the kernel; returns when there is room. Never calls done(). */
 void wf_uring_flush(struct wf_uring *u);
 
+/* Moves what is in the completion ring to the stash. */
+void wf_uring_set_aside(struct wf_uring *u);
+
 /* The next free entry; room for `n` is made first, so that a chain is never split. */
 static inline struct io_uring_sqe *wf_uring_entry(struct wf_uring *u, unsigned n)
 {
@@ -141,8 +144,8 @@ static inline void wf_uring_fill(struct io_uring_sqe *e, unsigned opcode, int fd
     e->buf_index = 0;
     e->personality = 0;
     e->splice_fd_in = 0;
-    e->__pad2[0] = 0;
-    e->__pad2[1] = 0;
+    e->addr3 = 0;
+    e->addr3 = 0;
 }
 
 /* The operation's own entry (no accounting). */
