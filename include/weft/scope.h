@@ -19,7 +19,8 @@ enum weft_on_error {
 struct weft_scope_options {
     size_t size;
     const char *name;           /* constant string for dumps */
-    unsigned limit;             /* live children at most; spawn waits; 0: no limit */
+    unsigned limit;             /* live children at most; the owner's spawns wait for room, those of
+                                   children do not (they would wait for themselves); 0: no limit */
     enum weft_on_error on_error;
     int *result;                /* where leaving the scope stores its result, or NULL */
 };

@@ -87,13 +87,15 @@ static int wait_for_room_locked(struct wf_scope *scope)
 
 int wf_scope_add(struct wf_scope *scope, struct wf_task *t)
 {
-    if (scope->limit != 0) {
+    /* A child that waited for room would hold the place it waits for. */
+    bool bounded = scope->limit != 0 && wf_self()->desc.scope != scope;
+    if (bounded) {
         int rc = wf_suspend_check();
         if (rc < 0)
             return rc;
     }
     wf_spin_lock(&scope->lock);
-    if (scope->limit != 0 && scope->live >= scope->limit) {
+    if (bounded && scope->live >= scope->limit) {
         int rc = wait_for_room_locked(scope);
         if (rc < 0) {
             wf_spin_unlock(&scope->lock);
@@ -135,7 +137,7 @@ static void count_off(struct wf_scope *scope)
 {
     struct wf_task *spawner = NULL;
     scope->live--;
-    while (spawner == NULL && scope->waiting != NULL) {
+    while (spawner == NULL && scope->waiting != NULL && scope->live < scope->limit) {
         struct wf_scope_wait *node = scope->waiting;
         scope->waiting = node->next;
         spawner = wf_wake_begin(node->ticket);
