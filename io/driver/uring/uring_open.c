@@ -106,9 +106,10 @@ static void map_ring(struct wf_uring *u)
     }
 }
 
+/* Where a filter refuses the question, the features asked for before imply all but MSG_RING. */
 static bool has_op(const struct io_uring_probe *p, int op)
 {
-    return p != NULL && io_uring_opcode_supported(p, op);
+    return p != NULL ? io_uring_opcode_supported(p, op) : op != IORING_OP_MSG_RING;
 }
 
 /* Flags of entries cannot be asked for. A kernel that knows one gets as far as the descriptor -1. */
@@ -157,7 +158,8 @@ static const char *probe_ops(struct wf_uring *u)
         if (!has_op(p, needed[i].op))
             missing = needed[i].name;
     u->has_msg_ring = has_op(p, IORING_OP_MSG_RING) && (u->ring.features & IORING_FEAT_CQE_SKIP);
-    io_uring_free_probe(p);
+    if (p != NULL)
+        io_uring_free_probe(p);
     return missing;
 }
 

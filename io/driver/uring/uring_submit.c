@@ -27,9 +27,9 @@ int wf_uring_enter(struct wf_uring *u, unsigned wait, unsigned flags, const void
     return ret;
 }
 
-/* Moves what is in the completion ring out of the way. Memory for it cannot be had: nothing can be
- * kept then, neither the promise to run every completion nor the one to end every cancel. */
-static void stash_all(struct wf_uring *u)
+/* Without memory for it neither the promise to run every completion nor the one to end every cancel
+ * could be kept, hence the check. */
+void wf_uring_set_aside(struct wf_uring *u)
 {
     struct wf_uring_stash *s = &u->stash;
     unsigned tail = wf_load_acq(u->k_cq_tail);
@@ -58,10 +58,10 @@ void wf_uring_flush(struct wf_uring *u)
         /* EBUSY: completions must be taken first. EAGAIN: no memory for requests, which completions
          * give back. GETEVENTS moves completions that wait in the kernel into the ring. */
         WF_CHECK(ret == -EBUSY || ret == -EAGAIN);
-        stash_all(u);
+        wf_uring_set_aside(u);
         (void)io_uring_enter2((unsigned)u->enter_fd, 0, 0, IORING_ENTER_GETEVENTS | u->enter_flags,
                               NULL, 0);
-        stash_all(u);
+        wf_uring_set_aside(u);
         if (ret == -EAGAIN) {
             struct timespec now, pause = {.tv_nsec = 100000};
             uint64_t suppressed;
