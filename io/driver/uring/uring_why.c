@@ -71,7 +71,7 @@ static void why_absent(char *reason, size_t size)
     if (filtered())
         snprintf(reason, size,
                  "uring: io_uring_setup does not exist here (ENOSYS): either a seccomp "
-                 "filter hides it: %s, or kernel %s has none",
+                 "filter hides it: %s, or kernel %s has none: use Linux 5.11 or newer",
                  filter_advice, host.release);
     else
         snprintf(reason, size,
@@ -85,6 +85,13 @@ static void why_memory(char *reason, size_t size, unsigned entries)
 {
     struct rlimit limit = {0, 0};
     getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY) {
+        snprintf(reason, size,
+                 "uring: the kernel has no memory for a ring of %u entries (memlock is unlimited): "
+                 "see the memory limit of this host or container",
+                 entries);
+        return;
+    }
     snprintf(reason, size,
              "uring: no memory for a ring of %u entries: the memlock limit is %llu "
              "KiB for all processes of user %u together: raise it (ulimit -l, "
