@@ -64,8 +64,12 @@ static void enter_phase(struct wf_runtime *rt, uint32_t phase)
 static intptr_t grace_body(void *arg)
 {
     struct wf_runtime *rt = arg;
-    (void)weft_sleep(rt->options.shutdown_grace);
-    enter_phase(rt, 2);
+    struct wf_task *self = wf_self();
+    self->desc.name = "shutdown";
+    /* The end of the run must cancel this wait, or every stop would take the whole grace time. */
+    wf_and_rlx(&self->flags, (uint32_t)~WF_TASK_SYSTEM);
+    if (weft_sleep(rt->options.shutdown_grace) == 0) /* else the run has ended by itself */
+        enter_phase(rt, 2);
     return 0;
 }
 
