@@ -110,9 +110,11 @@ void wf_model_spin(WF_MODEL_SITE);
                                               WF_MODEL_HERE_(p)))
 #define WF_MODEL_STORE_(p, v, order) \
     wf_model_store((p), sizeof *(p), (uint64_t)(v), WF_MODEL_##order, WF_MODEL_HERE_(p))
-#define WF_MODEL_RMW_(p, op, v, order)                                              \
-    ((__typeof__(*(p)))wf_model_rmw((p), sizeof *(p), WF_MODEL_##op, (uint64_t)(v), \
-                                    WF_MODEL_##order, WF_MODEL_HERE_(p)))
+#define WF_MODEL_RMW_(p, op, v, order)                                                 \
+    __extension__({                                                                    \
+        (__typeof__(*(p)))wf_model_rmw((p), sizeof *(p), WF_MODEL_##op, (uint64_t)(v), \
+                                       WF_MODEL_##order, WF_MODEL_HERE_(p));           \
+    })
 #define WF_MODEL_CAS_(p, e, v, order) \
     wf_model_cas((p), sizeof *(p), (e), (uint64_t)(v), WF_MODEL_##order, WF_MODEL_HERE_(p))
 
