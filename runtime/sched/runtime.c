@@ -125,11 +125,11 @@ static void *worker_thread(void *arg)
     w->start_error = wf_worker_open(w);
     pthread_barrier_wait(&rt->start);
     pthread_barrier_wait(&rt->start); /* worker 0 has seen all errors */
-    if (w->start_error == 0) {
-        if (!rt->start_failed)
-            wf_worker_loop(w);
+    if (w->start_error == 0 && !rt->start_failed)
+        wf_worker_loop(w);
+    pthread_barrier_wait(&rt->start); /* nobody wakes anybody any more */
+    if (w->start_error == 0)
         wf_worker_close(w);
-    }
     return NULL;
 }
 
@@ -202,13 +202,13 @@ static int run_workers(struct wf_runtime *rt)
     pthread_barrier_wait(&rt->start);
     if (rc == 0) {
         weft_task *t = wf_spawn_first(w, first_task, rt);
-        if (t == NULL)
+        if (t == NULL) {
             rc = -ENOMEM;
-        else
-            wf_worker_loop(w);
+            wf_store_sc(&rt->stop, 1);
+        }
+        wf_worker_loop(w);
     }
-    if (rc < 0)
-        wf_store_sc(&rt->stop, 1);
+    pthread_barrier_wait(&rt->start);
     join_threads(rt);
     wf_worker_close(w);
     pthread_barrier_destroy(&rt->start);
