@@ -195,8 +195,8 @@ static bool host_ok(const char *host, size_t n)
     return true;
 }
 
-/* One plain "chunked" is understood. With it somewhere else in the list the end of the body would be
- * a matter of opinion: 400. A coding we do not know: 501. */
+/* One plain "chunked" is understood. With it somewhere else in the list the end of the body would
+ * be a matter of opinion: 400. A coding we do not know: 501. */
 static unsigned check_transfer_encoding(const char *value, size_t n)
 {
     if (n == 7 && wf_http_same(value, "chunked", 7)) {

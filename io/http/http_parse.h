@@ -2,8 +2,8 @@
 /*
  * http_parse.h - the request parser: head and chunked body, pure functions over byte buffers
  *
- * The head of a request stands in one piece of memory. Positions are offsets from its first byte, so
- * the piece may grow and may be moved between two calls. llhttp runs the grammar; what it leaves
+ * The head of a request stands in one piece of memory. Positions are offsets from its first byte,
+ * so the piece may grow and may be moved between two calls. llhttp runs the grammar; what it leaves
  * open (framing, Host, Expect, the shape of the request line) is settled here once the head is
  * complete. The answer does not depend on where the network has cut the bytes.
  */

@@ -48,7 +48,7 @@
     X(431, "Request Header Fields Too Large")                                                      \
     X(451, "Unavailable For Legal Reasons")                                                        \
     X(500, "Internal Server Error")                                                                \
-    X(501, "Not Implemented")                                                                      \
+    X(501, "Not Implemented") /* lint: allow words, of RFC 9110 */                                 \
     X(502, "Bad Gateway")                                                                          \
     X(503, "Service Unavailable")                                                                  \
     X(504, "Gateway Timeout")                                                                      \

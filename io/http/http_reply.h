@@ -14,7 +14,7 @@
 #define WF_HTTP_SERVER_MAX 200u
 /* Room that a head needs at most. */
 #define WF_HTTP_HEAD_MAX (WF_HTTP_FIELDS_MAX + WF_HTTP_SERVER_MAX + 512u)
-/* Room that the framing around one chunk needs: size in hex and two line ends; and the last chunk. */
+/* Room that the framing around one chunk needs (size in hex, two line ends), and the last chunk. */
 #define WF_HTTP_CHUNK_FRAME_MAX 32u
 
 enum wf_http_length {

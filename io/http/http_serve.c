@@ -6,12 +6,12 @@
  *   quiet    waits for a request in weft_recv_lease and holds no buffer; a stop ends the wait
  *   busy     has a session; also for the first moments of waiting after a response, when the answer
  *            and the wait are one linked pair of operations. A stop ends that wait too
- *   draining has said its last word and reads on for a while, so that a client that is still sending
- *            gets to read the answer instead of a reset
+ *   draining has said its last word and reads on for a while, so that a client that is still
+ *            sending gets to read the answer instead of a reset
  *
- * What a lease brings is copied into the session and the lease goes back at once: a handler may take
- * its time, and the buffers of the runtime are few. That copy is paid only when a connection becomes
- * busy; while it is, requests are parsed where they were received.
+ * What a lease brings is copied into the session and the lease goes back at once: a handler may
+ * take its time, and the buffers of the runtime are few. That copy is paid only when a connection
+ * becomes busy; while it is, requests are parsed where they were received.
  */
 #include <errno.h>
 #include <stdlib.h>

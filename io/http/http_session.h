@@ -3,8 +3,8 @@
  * http_session.h - the state of a connection while it is busy, and the loop that serves it
  *
  * A session exists from the first byte of a request until the connection has been quiet for a
- * moment; an idle connection has none. It talks to the network through struct wf_http_io, so it runs
- * over memory in the unit tests and over a weft_conn in http_serve.c.
+ * moment; an idle connection has none. It talks to the network through struct wf_http_io, so it
+ * runs over memory in the unit tests and over a weft_conn in http_serve.c.
  */
 #ifndef WF_HTTP_SESSION_H
 #define WF_HTTP_SESSION_H
@@ -14,7 +14,7 @@
 #include "io/http/http_parse.h"
 #include "io/http/http_reply.h"
 
-/* Responses collect up to this size before they are sent without waiting for the end of the batch. */
+/* Responses collect up to this size; then they leave before the end of the batch. */
 #define WF_HTTP_OUT_SIZE (64u << 10)
 /* Bodies up to this size are copied behind their head; larger ones are sent from where they are. */
 #define WF_HTTP_COPY_MAX (16u << 10)
