@@ -23,6 +23,7 @@
 #include "io/net/conn.h"
 #include "io/net/sock_sys.h"
 #include "runtime/base/assert.h"
+#include "runtime/sched/task_block.h"
 
 enum {
     POOLS = 64,    /* workers beyond that share */
@@ -34,7 +35,7 @@ struct buffer {
     struct buffer *next;
     void *data;
     size_t size;
-    weft_task *holder;
+    uint64_t holder; /* one life of a task */
     unsigned pool; /* const: */
 };
 
@@ -84,7 +85,12 @@ static struct buffer *new_buffer(unsigned pool, size_t size)
     return b;
 }
 
-static void lend_locked(struct pool *p, struct buffer *b, weft_task *holder)
+static uint64_t life_of(const struct wf_task *t)
+{
+    return (uint64_t)t->desc.index << 32 | t->desc.gen;
+}
+
+static void lend_locked(struct pool *p, struct buffer *b, uint64_t holder)
 {
     b->holder = holder;
     wf_list_push_back(&p->lent, &b->link);
@@ -102,7 +108,7 @@ static struct buffer *take_idle_locked(struct pool *p, size_t size)
     return b;
 }
 
-static bool holds_all_locked(const struct pool *p, const weft_task *self)
+static bool holds_all_locked(const struct pool *p, uint64_t self)
 {
     wf_list_for_each(link, &p->lent) {
         if (wf_list_entry(link, struct buffer, link)->holder != self)
@@ -140,7 +146,7 @@ static int take(weft_conn *conn, struct buffer **out)
 {
     const struct weft_options *o = wf_runtime_options();
     unsigned index = wf_worker_index(wf_worker()) % POOLS;
-    weft_task *self = weft_self();
+    uint64_t self = life_of(wf_self());
     struct pool *p = lock_pool(index);
     if (p->lent_count >= o->buffers) {
         if (holds_all_locked(p, self)) {
@@ -176,7 +182,7 @@ static struct wf_task *hand_over_locked(struct pool *p, struct buffer *b)
         if (t == NULL)
             continue;
         waiter->buffer = b;
-        lend_locked(p, b, (weft_task *)t);
+        lend_locked(p, b, life_of(t));
         return t;
     }
     return NULL;
