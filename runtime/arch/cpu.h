@@ -22,7 +22,7 @@ static inline void wf_cpu_relax(void)
 #endif
 }
 
-/* Start to load the line of `p`, which will be read and probably written. Any address is allowed. */
+/* Start to load the line of `p`, which will be used soon. Any address is allowed. */
 static inline void wf_prefetch(const void *p)
 {
     __builtin_prefetch(p, 0, 3);

@@ -27,7 +27,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* All fields are the owner's: whoever runs on the fiber, or the one worker that took it to run it. */
+/* owner: whoever runs on the fiber, or the one worker that took it to run it. */
 struct wf_fiber {
     void *sp;       /* saved stack pointer while parked */
     void *stack_lo; /* usable bounds */

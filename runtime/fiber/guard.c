@@ -54,7 +54,7 @@ enum wf_stack_guard wf_guard_probe(void)
     if (page == MAP_FAILED)
         return WF_STACK_GUARD_MPROTECT;
     /* Emulators accept advice that they do not know. A system call tells without a fault whether
-     * the page can be read: as a path it is empty, which is ENOENT, or not there, which is EFAULT. */
+     * the page can be read: as a path it is empty, ENOENT, or out of reach, EFAULT. */
     bool works = madvise(page, size, MADV_GUARD_INSTALL) == 0 &&
                  syscall(SYS_faccessat, AT_FDCWD, page, F_OK) != 0 && errno == EFAULT;
     munmap(page, size);
@@ -79,6 +79,8 @@ int wf_guard_reserve(struct wf_stack_class *class, uint64_t want)
         return -ENOMEM;
     /* One touched page must cost one page. Fails where the kernel has no huge pages at all. */
     (void)madvise(base, want, MADV_NOHUGEPAGE);
+    /* gdb's gcore writes mappings that cannot even be read, unless they are marked. */
+    (void)madvise(base, want, MADV_DONTDUMP);
 
     uint32_t slots = (uint32_t)(want >> class->shift);
     uint32_t *tables =
@@ -127,14 +129,14 @@ int wf_guard_open(struct wf_stack_class *class, uint32_t limit)
 
     char *from = slot_start(class, class->open);
     size_t size = (size_t)(target - class->open) << class->shift;
-    if (mprotect(from, size, PROT_READ | PROT_WRITE) == 0) {
-        class->open = (uint32_t)target;
-        return 0;
+    if (mprotect(from, size, PROT_READ | PROT_WRITE) != 0) {
+        target = limit;
+        size = (size_t)(target - class->open) << class->shift;
+        if (mprotect(from, size, PROT_READ | PROT_WRITE) != 0)
+            return -ENOMEM;
     }
-    size = (size_t)(limit - class->open) << class->shift;
-    if (mprotect(from, size, PROT_READ | PROT_WRITE) != 0)
-        return -ENOMEM;
-    class->open = limit;
+    (void)madvise(from, size, MADV_DODUMP);
+    class->open = (uint32_t)target;
     return 0;
 }
 

@@ -10,14 +10,14 @@
  * begin at 8 and double, so that a small program pays for few guards.
  * What the depot keeps warm is estimated: one stack of each batch is measured. Stacks that lay in
  * the depot untouched through an interval of trim_after_ns are cold: of those, what is beyond
- * depot_warm_size is given back, oldest first and sorted, so that neighbours make one range (0.26 us
- * a stack against 1.8 us one by one). Time decides, not the amount alone, because a million stacks
- * that are released at once are either needed again at once or the process is about to end.
+ * depot_warm_size is given back, oldest first and sorted, so that neighbours make one range (0.26
+ * us a stack against 1.8 us one by one). Time decides, not the amount alone: a million stacks that
+ * are released at once are either needed again at once or the process is about to end.
  *
  * lock pool (WF_RANK_STACK): all that happens under it is copying some numbers, but for the steps
  * of wf_guard_open, of which there are a few dozen in the life of a process.
  * order: class-base - the address of a reservation is published after its other constants.
- * order: class-fresh - the signal handler and tools see slots below `fresh` with their class set up.
+ * order: class-fresh - slots below `fresh` are seen with their class set up, also by handlers.
  * (1) a slot number is in exactly one of: an owner's hands, one cache, warm[], cold[], trim[].
  * (2) slots below `fresh` are open and were guarded once; guards stay for the life of the pool.
  */
@@ -301,7 +301,7 @@ static void depot_put(struct wf_stack_pool *pool, unsigned size_class, const uin
     }
 }
 
-/* The first use of a class by this cache: a stack that was taken by another worker may come first. */
+/* The first use of a class by this cache; it may begin with a stack that another worker took. */
 static void shelf_open(struct wf_stack_cache *cache, unsigned size_class)
 {
     struct wf_stack_shelf *shelf = &cache->shelves[size_class];

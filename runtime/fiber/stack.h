@@ -6,12 +6,13 @@
  * one reservation of address space; memory is taken page by page as a fiber touches it.
  *
  *   low address                                                          high address
- *   | guard 64 KiB, no access | usable: grows down <-------------------- | struct wf_fiber, colour |
+ *   | guard 64 KiB, no access | usable: grows down <------------------- | struct wf_fiber, colour |
  *   slot start                lo                                         hi                slot end
  *
- * The path of a stack: reserved -> fresh (bump index, guard installed) -> a worker's cache -> in use
- * -> cache (last in, first out, still warm) -> depot, warm -> depot, trimmed (memory given back) ->
- * a cache again. Caches belong to one worker and take no lock; caches and depot exchange batches.
+ * The path of a stack: reserved -> fresh (bump index, guard installed) -> a worker's cache -> in
+ * use -> cache (last in, first out, still warm) -> depot, warm -> depot, cold (memory given back)
+ * -> a cache again. Caches belong to one worker and take no lock; caches and depot exchange
+ * batches.
  */
 #ifndef WF_STACK_H
 #define WF_STACK_H
@@ -149,7 +150,7 @@ bool wf_stack_find(const struct wf_stack_pool *pool, uintptr_t address, unsigned
  * wf_stack_high_water - bytes of [lo, hi) that were ever touched, by pages, counted down from hi
  *
  * One mincore call for 1 MiB: for tools, not for a hot path. Pages that were swapped out count as
- * untouched unless they are still in the swap cache. Return: bytes, or 0 if the range is not mapped.
+ * untouched unless they are still in the swap cache. Return: bytes; 0: the range is not mapped.
  */
 size_t wf_stack_high_water(const void *lo, const void *hi);
 
@@ -164,8 +165,8 @@ bool wf_stack_canary_intact(const struct wf_stack_pool *pool, unsigned size_clas
 /*
  * wf_stack_take - a stack for one fiber, the warmest there is
  *
- * Return: 0, or -ENOMEM: reservation used up or no memory for page tables. Context: the owner of the
- * cache. About a nanosecond when the cache has one.
+ * Return: 0, or -ENOMEM: reservation used up or no memory for page tables. Context: the owner of
+ * the cache. About a nanosecond when the cache has one.
  */
 static inline int wf_stack_take(struct wf_stack_cache *cache, unsigned size_class, uint32_t *index)
 {

@@ -208,7 +208,7 @@ struct hop {
     pthread_t first, second;
 };
 
-/* Compilers keep the value of pthread_self over a switch, as they keep &errno: it is declared const.
+/* Compilers keep the value of pthread_self over a switch, as they keep &errno: both are const.
  * A call that they cannot see through reads it anew. */
 static __attribute__((noinline)) pthread_t thread_now(void)
 {

@@ -153,6 +153,16 @@ TEST(two_caches_share_the_depot)
     wf_stack_pool_fini(&pool);
 }
 
+/* The coarse clock moves at the tick: two calls in different ticks end an interval. */
+static bool trimmed_to(void *limit)
+{
+    struct wf_stack_stats stats;
+
+    wf_stack_pool_trim(&pool);
+    wf_stack_pool_stats(&pool, 0, &stats);
+    return stats.warm <= (uintptr_t)limit;
+}
+
 TEST(cold_stacks_are_given_back_and_keep_their_guards)
 {
     enum { COUNT = 2000 };
@@ -168,15 +178,8 @@ TEST(cold_stacks_are_given_back_and_keep_their_guards)
     for (unsigned i = 0; i < COUNT; i++)
         wf_stack_give(&cache, 0, index[i]);
     wf_stack_cache_fini(&cache);
-    /* The coarse clock moves at the tick: two calls in different ticks end an interval. */
-    for (unsigned i = 0; i < 1000; i++) {
-        wf_stack_pool_trim(&pool);
-        wf_stack_pool_stats(&pool, 0, &stats);
-        if (stats.warm <= 100)
-            break;
-        usleep(1000);
-    }
-    ck_assert_uint_le(stats.warm, 100);
+    ck_assert(wf_test_wait_for(trimmed_to, (void *)(uintptr_t)100, 5000));
+    wf_stack_pool_stats(&pool, 0, &stats);
     ck_assert_uint_eq(stats.warm + stats.cold, stats.fresh);
     unsigned trimmed = 0;
     for (unsigned i = 0; i < COUNT; i++)

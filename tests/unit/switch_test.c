@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* switch_test.c - the context switch keeps every callee-saved register and starts new stacks well */
+/* switch_test.c - the context switch keeps all callee-saved registers, starts new stacks well */
 #include <fenv.h>
 #include <string.h>
 
@@ -91,7 +91,7 @@ static struct {
 
 static BARE void look_around(void *pass, void *top)
 {
-    /* An object that wants 16 bytes lies right only if the first call was made with an aligned sp. */
+    /* A 16-byte object lies right only if the first call was made with an aligned sp. */
     _Alignas(16) char probe[16];
     uintptr_t at = (uintptr_t)probe;
 

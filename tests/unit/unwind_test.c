@@ -2,8 +2,8 @@
 /* unwind_test.c - every unwinder walks a fiber's stack to its entry and stops there
  *
  * The chain is outer_call -> middle_call -> inner_call -> stop_here, on a fiber. In this process:
- * libgcc's unwinder and libunwind on the running fiber, a walk of frame pointers. From outside: libdw
- * on a parked child process, gdb on this program itself. */
+ * libgcc's unwinder and libunwind on the running fiber, a walk of frame pointers. From outside:
+ * libdw on a parked child process, gdb on this program itself. */
 #include <dlfcn.h>
 #include <signal.h>
 #include <stdio.h>

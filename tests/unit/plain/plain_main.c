@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plain_main.c - runs registered test cases without the check framework; see check.h beside it */
+#include <sched.h>
 #include <stdarg.h>
 #include <time.h>
 #include <unistd.h>
@@ -54,6 +55,18 @@ uint64_t wf_test_now_ns(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+bool wf_test_wait_for(bool (*condition)(void *arg), void *arg, unsigned timeout_ms)
+{
+    uint64_t end = wf_test_now_ns() + (uint64_t)timeout_ms * 1000000u;
+
+    while (!condition(arg)) {
+        if (wf_test_now_ns() >= end)
+            return false;
+        sched_yield();
+    }
+    return true;
 }
 
 int main(int argc, char **argv)
