@@ -92,6 +92,8 @@ struct wf_uring {
     bool closing;
 
     /* const: */
+    bool idle_flag;        /* TASKRUN was set, and going to the kernel brought nothing */
+    uint8_t idle_looks;    /* looks at it since */
     bool has_poll_first, has_accept_multi, has_msg_ring;
     enum wf_uring_mode mode;
     unsigned enter_flags; /* IORING_ENTER_REGISTERED_RING or 0 */

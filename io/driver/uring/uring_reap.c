@@ -186,10 +186,16 @@ static unsigned drain(struct wf_uring *u)
         n += reap(u, WF_URING_BATCH - n);
         if (n >= WF_URING_BATCH)
             break;
-        if (work_in_kernel(u))
-            (void)wf_uring_enter(u, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-        else if (!completions(u))
+        if (completions(u))
+            continue;
+        if (!work_in_kernel(u)) {
+            u->idle_flag = false;
             break;
+        }
+        (void)wf_uring_enter(u, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+        u->idle_flag = !completions(u);
+        if (u->idle_flag)
+            break; /* a flag without work: see ready() */
     }
     return n;
 }
@@ -205,7 +211,7 @@ unsigned wf_uring_poll(struct wf_driver *d)
     struct wf_uring *u = wf_uring_of(d);
     begin(u);
     /* EINTR, EAGAIN, EBUSY: entries stay queued, the next turn tries again. */
-    if (wf_uring_queued(u) != 0 || work_in_kernel(u))
+    if (wf_uring_queued(u) != 0)
         (void)wf_uring_enter(u, 0, IORING_ENTER_GETEVENTS, NULL, 0);
     unsigned n = drain(u);
     u->reaping = false;
