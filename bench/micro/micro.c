@@ -59,6 +59,19 @@ static void compare_levels(const struct job *job)
     bench_put(job->out, "recorder_off", job->unit, bench_median(off_values, pairs));
 }
 
+/* Beside the metric: how many processors the run had, which tells a busy machine from slow code. */
+static void measure_once(const struct job *job)
+{
+    struct bench_usage before = bench_usage_self(), after;
+    uint64_t start = bench_now_ns();
+    double value = job->work(job->o, job->out), wall = (double)(bench_now_ns() - start) / 1e9;
+
+    after = bench_usage_self();
+    bench_put(job->out, job->metric, job->unit, value);
+    bench_put(job->out, "processors", "busy",
+              (after.user_s + after.sys_s - before.user_s - before.sys_s) / wall);
+}
+
 static intptr_t body(void *arg)
 {
     const struct job *job = arg;
@@ -66,7 +79,7 @@ static intptr_t body(void *arg)
     if (job->o->pairs > 0)
         compare_levels(job);
     else
-        bench_put(job->out, job->metric, job->unit, job->work(job->o, job->out));
+        measure_once(job);
     return 0;
 }
 
