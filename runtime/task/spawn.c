@@ -45,7 +45,7 @@ static struct wf_task *new_task(struct wf_worker *w, weft_fn fn, void *arg, void
 static void launch(struct wf_worker *w, struct wf_task *t, uint64_t state)
 {
     wf_store_rlx(&w->spawned, wf_load_rlx(&w->spawned) + 1);
-    wf_trace(&w->trace, WF_EV_SPAWN, 0, w->task != NULL ? w->task->desc.index : 0, t->desc.index);
+    wf_trace_spawn(&w->trace, t->desc.index, t->desc.fn);
     if (__builtin_expect(wf_load_rlx(&t->cancel) != 0, 0))
         state |= WF_TS_CANCEL;
     uint64_t epoch = wf_ts_spawn(&t->state, state);

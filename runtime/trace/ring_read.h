@@ -3,6 +3,7 @@
 #ifndef WF_RING_READ_H
 #define WF_RING_READ_H
 
+#include "runtime/trace/events.h"
 #include "runtime/trace/peek.h"
 
 /* One record; see events.h for the packing. */
@@ -35,6 +36,17 @@ static inline uint32_t wf_record_task(const struct wf_record *r)
 static inline uint32_t wf_record_arg(const struct wf_record *r)
 {
     return (uint32_t)r->w1;
+}
+
+/* of SPAWN: slot of the new task, and the low bits of its body's address */
+static inline uint32_t wf_record_spawned(const struct wf_record *r)
+{
+    return (uint32_t)(r->w1 >> WF_SPAWN_FN_BITS);
+}
+
+static inline uint64_t wf_record_body(const struct wf_record *r)
+{
+    return r->w1 & WF_SPAWN_FN_MASK;
 }
 
 /* owner: one reader. Always: next == 16 * (read + lost). */

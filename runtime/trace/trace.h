@@ -57,6 +57,17 @@ static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigne
         wf_trace_put(r, wf_trace_w0(r, type, aux), (uint64_t)task << 32 | arg);
 }
 
+/* wf_trace_spawn - record a new task with its body: the name that its runs have in a timeline, also
+ * when it has long ended. Both fit: there are at most 2^24 tasks, and the modules of the process tell
+ * the rest of the address. */
+static inline void wf_trace_spawn(struct wf_trace_ring *r, uint32_t task, intptr_t (*fn)(void *))
+{
+    if (WF_TRACE_ON && __builtin_expect(wf_load_rlx(r->level) > 0, 1))
+        wf_trace_put(r, wf_trace_w0(r, WF_EV_SPAWN, 0),
+                     (uint64_t)task << WF_SPAWN_FN_BITS |
+                         ((uint64_t)(uintptr_t)fn & WF_SPAWN_FN_MASK));
+}
+
 /* wf_trace_detail - record one event of a higher level */
 static inline void wf_trace_detail(struct wf_trace_ring *r, int level, enum wf_event type,
                                    unsigned aux, uint32_t task, uint32_t arg)

@@ -141,7 +141,7 @@ TEST(a_snapshot_gives_back_tasks_names_and_events)
     wf_store_rlx(&slot(&f, 3)->seq, 3); /* on a CPU */
     wf_store_rel(&f.area.header->region[region].used, 5);
     for (unsigned i = 0; i < 10; i++)
-        wf_trace(&f.ring[1], WF_EV_SPAWN, i, 100 + i, 200 + i);
+        wf_trace(&f.ring[1], WF_EV_WAKE, i, 100 + i, 200 + i);
     wf_trace(&f.ring[0], WF_EV_MARK, 0, 1, 42);
     wf_trace_put(&f.ring[0], f.ring[0].tsc << 16 | WF_EV_CONT << 8, (uint64_t)(uintptr_t) "a mark");
     take_snapshot(&f, &s);
@@ -157,7 +157,7 @@ TEST(a_snapshot_gives_back_tasks_names_and_events)
     ck_assert_uint_eq(s.ring[1].info->lost, 0);
     ck_assert_uint_eq(wf_record_task(&s.ring[1].records[9]), 109);
     ck_assert_uint_eq(wf_record_arg(&s.ring[1].records[9]), 209);
-    ck_assert_uint_eq(wf_record_type(&s.ring[1].records[9]), WF_EV_SPAWN);
+    ck_assert_uint_eq(wf_record_type(&s.ring[1].records[9]), WF_EV_WAKE);
     ck_assert_uint_eq(wf_record_aux(&s.ring[1].records[9]), 9);
     ck_assert_str_eq(snap_string(&s, s.ring[0].records[1].w1), "a mark");
     ck_assert_uint_ge(s.module_count, 2); /* the program and libc */

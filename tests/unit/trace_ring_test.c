@@ -184,7 +184,7 @@ TEST(a_reader_beside_the_writer_sees_whole_records_and_counts_the_rest)
 {
     static const size_t rooms[] = {ROOM, ROOM / 2, 7};
     for (unsigned i = 0; i < 3; i++) {
-        struct storm s = {.count = wf_test_scale(3000000)};
+        struct storm s = {.count = wf_test_scale(1000000)};
         open_ring(&s.ring, RING, 1);
         read_storm(&s, rooms[i]);
         close_ring(&s.ring);
@@ -227,7 +227,7 @@ static inline void work(uint64_t x[4])
 
 static double round_ns(struct ring *r, bool with_record)
 {
-    enum { RECORDS = 200000 };
+    enum { RECORDS = 100000 };
     uint64_t x[4] = {1, 2, 3, 4};
     uint64_t from = wf_test_now_ns();
     for (uint32_t i = 0; i < RECORDS; i++) {

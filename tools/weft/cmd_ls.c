@@ -11,10 +11,12 @@
 #include "tools/weft/commands.h"
 #include "tools/weft/live.h"
 
+#define BLOCK_BYTES (256u * 1024)
+
 struct process {
     pid_t pid;
     struct wf_area_header header;
-    uint64_t live;    /* tasks spawned and not ended */
+    uint64_t live;    /* slots in use */
     uint64_t records; /* ever written to the rings */
     char command[64];
 };
@@ -36,6 +38,27 @@ static void read_command(struct process *p)
     p->command[got] = '\0';
 }
 
+/* The counters of the workers are a turn old, and a worker that is busy with one task takes none. */
+static void count_tasks(struct process *p, struct wf_peek *peek, const struct wf_area_region *region)
+{
+    uint64_t addr = wf_load_rlx(&region->addr), used = wf_load_rlx(&region->used);
+    uint32_t slot = p->header.slot_size;
+    char *block = malloc(BLOCK_BYTES);
+    if (block == NULL || addr == 0 || slot < sizeof(struct wf_desc) || slot > BLOCK_BYTES)
+        used = 0;
+    for (uint64_t i = 0, n; i < used; i += n) {
+        n = used - i < BLOCK_BYTES / slot ? used - i : BLOCK_BYTES / slot;
+        if (wf_peek(peek, addr + i * slot, block, n * slot) != 0)
+            break;
+        for (uint64_t k = 0; k < n; k++) {
+            struct wf_desc desc;
+            memcpy(&desc, block + k * slot, sizeof(desc));
+            p->live += desc.live != 0;
+        }
+    }
+    free(block);
+}
+
 static bool read_process(struct process *p)
 {
     struct wf_peek peek;
@@ -48,9 +71,11 @@ static bool read_process(struct process *p)
         uint64_t at = addr + p->header.header_size + (uint64_t)i * sizeof(block);
         if (p->header.version != WF_AREA_VERSION || wf_peek(&peek, at, &block, sizeof(block)) != 0)
             break;
-        p->live += block.spawned - block.ended;
         p->records += wf_load_rlx(&block.head) / sizeof(struct wf_record);
     }
+    uint32_t regions = found ? wf_load_rlx(&p->header.regions) : 0;
+    for (uint32_t i = 0; i < regions && i < WF_AREA_REGIONS_MAX; i++)
+        count_tasks(p, &peek, &p->header.region[i]);
     wf_peek_fini(&peek);
     return found;
 }

@@ -286,6 +286,19 @@ const struct snap_stack *snap_stack_of(const struct snap *s, const struct wf_sna
     return bsearch(&key, s->stacks, s->stack_count, sizeof(key), by_fiber);
 }
 
+uint64_t snap_code(const struct snap *s, uint64_t low, unsigned bits)
+{
+    uint64_t span = UINT64_C(1) << bits;
+    for (size_t i = 0; i < s->module_count; i++) {
+        uint64_t addr = (s->modules[i].lo & ~(span - 1)) | low;
+        if (addr < s->modules[i].lo)
+            addr += span;
+        if (addr < s->modules[i].hi)
+            return addr;
+    }
+    return 0;
+}
+
 /* Tasks are collected region by region, upwards: nearly always sorted by address. */
 const struct wf_snap_task *snap_task_at(const struct snap *s, uint64_t addr)
 {

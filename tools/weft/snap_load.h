@@ -63,6 +63,9 @@ void snap_close(struct snap *s);
 /* snap_string - the text at an address of the process; NULL if it was not collected */
 const char *snap_string(const struct snap *s, uint64_t addr);
 
+/* snap_code - the address in one of the modules that ends in these low bits, 0: none */
+uint64_t snap_code(const struct snap *s, uint64_t low, unsigned bits);
+
 /* snap_stack_of - the stack of a parked task, NULL if there is none */
 const struct snap_stack *snap_stack_of(const struct snap *s, const struct wf_snap_task *task);
 

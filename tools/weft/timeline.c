@@ -147,7 +147,7 @@ static int by_slot_and_time(const void *a, const void *b)
     return (int)y->spawn - (int)x->spawn;
 }
 
-static void find_lives(struct timeline *t, const struct stream *st)
+static void find_lives(struct timeline *t, const struct snap *s, const struct stream *st)
 {
     uint32_t current = 0;
     for (size_t i = 0; i < st->count; i++) {
@@ -155,9 +155,10 @@ static void find_lives(struct timeline *t, const struct stream *st)
         unsigned type = wf_record_type(r), aux = wf_record_aux(r);
         if (type == WF_EV_SPAWN) {
             struct life *life = ADD(t->lives, t->life_count);
-            *life = (struct life){.time = st->time[i], .slot = wf_record_arg(r), .spawn = true};
-            if (i + 1 < st->count && wf_record_type(r + 1) == WF_EV_CONT)
-                life->fn = r[1].w1;
+            *life = (struct life){.time = st->time[i],
+                                  .slot = wf_record_spawned(r),
+                                  .fn = snap_code(s, wf_record_body(r), WF_SPAWN_FN_BITS),
+                                  .spawn = true};
         } else if (type == WF_EV_RESUME) {
             if (aux != RESUMED) {
                 struct life *life = ADD(t->lives, t->life_count);
@@ -273,19 +274,17 @@ static void assume_on(struct walk *w, uint32_t task)
     }
 }
 
-static void take_resume(struct walk *w, const struct wf_record *r, int64_t now)
+static void resume(struct walk *w, uint32_t task, unsigned how, int64_t now)
 {
-    uint32_t task = wf_record_task(r);
     uint32_t below[DEPTH_MAX];
     unsigned n = 0;
-    if (wf_record_aux(r) != IN_PLACE) {
+    if (how != IN_PLACE)
         end_all(w, now, NULL);
-        if (wf_record_aux(r) == RESUMED) {
-            uint32_t outer = outer_of(w->t, task, now);
-            while (outer != 0 && n < DEPTH_MAX / 2) {
-                below[n++] = outer;
-                outer = outer_of(w->t, outer, now);
-            }
+    if (how == RESUMED) {
+        uint32_t outer = outer_of(w->t, task, now);
+        while (outer != 0 && n < DEPTH_MAX / 2) {
+            below[n++] = outer;
+            outer = outer_of(w->t, outer, now);
         }
     }
     while (n > 0)
@@ -356,12 +355,14 @@ static void take_event(struct walk *w, const struct stream *st, size_t i)
     case WF_EV_CONT:
         break;
     case WF_EV_RESUME:
-        take_resume(w, r, now);
+        resume(w, wf_record_task(r), wf_record_aux(r), now);
         break;
     case WF_EV_SUSPEND:
     case WF_EV_YIELD:
         assume_on(w, wf_record_task(r));
         end_all(w, now, r);
+        if (wf_record_type(r) == WF_EV_YIELD && wf_record_arg(r) != 0)
+            resume(w, wf_record_arg(r), RESUMED, now); /* one record tells of both */
         break;
     case WF_EV_EXIT:
         take_exit(w, r, now);
@@ -396,7 +397,9 @@ static void find_steps(struct steps *steps, const struct stream *st)
             continue;
         struct step *step = ADD(steps->at, steps->count);
         step->time = st->time[i];
-        step->slot = type == WF_EV_RESUME ? wf_record_task(r) : wf_record_arg(r);
+        step->slot = type == WF_EV_RESUME  ? wf_record_task(r)
+                     : type == WF_EV_SPAWN ? wf_record_spawned(r)
+                                           : wf_record_arg(r);
         step->worker = st->worker;
         step->type = (uint8_t)type;
     }
@@ -483,7 +486,7 @@ void timeline_build(struct timeline *t, const struct snap *s)
             t->first = st->time[0];
         if (st->time[st->count - 1] > t->last)
             t->last = st->time[st->count - 1];
-        find_lives(t, st);
+        find_lives(t, s, st);
         find_steps(&steps, st);
     }
     if (t->life_count > 0)
