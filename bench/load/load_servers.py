@@ -110,13 +110,14 @@ class Server:
         return command
 
     def _pin(self):
-        os.sched_setaffinity(0, self.where)
+        """Once it has started: a server that sees one CPU only would rightly not spin on it."""
+        for task in os.listdir(f"/proc/{self.pid}/task"):
+            os.sched_setaffinity(int(task), self.where)
 
     def _start(self, command):
         if not os.path.exists(command[0]):
             raise Failure(f"not built: {command[0]}")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=self.env, text=True,
-                                        preexec_fn=self._pin)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, env=self.env, text=True)
         self.pid = self.process.pid
         ready = select.select([self.process.stdout], [], [], START_SECONDS)[0]
         line = self.process.stdout.readline() if ready else ""
@@ -124,6 +125,7 @@ class Server:
             self.kill()
             raise Failure(f"{self.spec} did not start")
         self.port = int(line.split()[1])
+        self._pin()
 
     def _start_nginx(self):
         program = shutil.which("nginx") or "/usr/sbin/nginx"
@@ -137,8 +139,9 @@ class Server:
         with open(config, "w", encoding="ascii") as f:
             f.write(NGINX_CONFIG.format(dir=self.dir, port=self.port))
         self.process = subprocess.Popen([program, "-p", self.dir, "-c", config, "-e", "stderr"],
-                                        stdout=subprocess.PIPE, text=True, preexec_fn=self._pin)
+                                        stdout=subprocess.PIPE, text=True)
         self.pid = self._nginx_worker()
+        self._pin()
 
     def _nginx_worker(self):
         children = f"/proc/{self.process.pid}/task/{self.process.pid}/children"
