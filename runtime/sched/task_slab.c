@@ -28,8 +28,13 @@ int wf_slab_open(struct wf_task_slab *slab)
         munmap(p, (size_t)(base - p));
     munmap(base + size, HUGE_PAGE - (size_t)(base - p));
     madvise(base, size, MADV_HUGEPAGE); /* refused: small pages do as well, more slowly */
+    /* A core has the blocks that were handed out: gcore, and the kernel when it writes into a pipe,
+     * would fill the rest of the reservation with zeros. */
+    madvise(base, size, MADV_DONTDUMP);
+    madvise(base, HUGE_PAGE, MADV_DODUMP);
     slab->base = base;
     slab->size = size;
+    slab->dump_end = HUGE_PAGE;
     slab->depot = NULL;
     wf_store_rlx(&slab->lock.word, 0);
     wf_store_rlx(&slab->used, 1); /* index 0 means "no task" */
@@ -58,6 +63,10 @@ static bool take_fresh(struct wf_task_slab *slab, struct wf_task_cache *cache)
         cache->free = t;
     }
     cache->count += n;
+    if ((used + n) * WF_TASK_SIZE > slab->dump_end) {
+        madvise(slab->base + slab->dump_end, slab->dump_end, MADV_DODUMP);
+        slab->dump_end *= 2;
+    }
     wf_store_rel(&slab->used, used + n);
     if (slab->published != NULL)
         wf_store_rel(slab->published, used + n);

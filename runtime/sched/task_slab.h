@@ -18,6 +18,7 @@
 struct wf_task_slab {
     char *base;                    /* const */
     size_t size;                   /* const: bytes reserved */
+    size_t dump_end;               /* lock: bytes from base that a core shows; doubles */
     struct wf_spin lock;
     struct wf_task *depot;         /* lock: chains of WF_SLAB_BATCH, linked through prev */
     WF_ATOMIC(uint64_t) used;      /* lock for writing: blocks ever handed out */
