@@ -129,12 +129,17 @@ static bool asleep(void *arg)
     return wf_mock_sleeping(arg);
 }
 
+static bool asleep_again(void *arg)
+{
+    return wf_mock_sleeping(arg) && wf_mock_counts(arg).sleeps == 2;
+}
+
 static void *complete_one(void *arg)
 {
     struct wf_driver *d = arg;
     wf_test_wait_for(asleep, d, 10000);
     wf_mock_complete(wf_mock_find(d, WF_OP_RECV, -1), 1, false);
-    wf_test_wait_for(asleep, d, 10000);
+    wf_test_wait_for(asleep_again, d, 10000);
     d->ops->wake(d, NULL);
     return NULL;
 }

@@ -150,6 +150,55 @@ TEST(wakes_between_two_sleeping_loops_all_arrive)
     }
 }
 
+/* Messages that meet a loop that is awake may leave a flag without work behind. */
+struct flood {
+    struct wf_driver *target;
+    WF_ATOMIC(uint32_t) over;
+};
+
+static void *send_flood(void *arg)
+{
+    struct flood *f = arg;
+    struct wf_driver *own = rig_open(64);
+    for (uint64_t i = wf_test_scale(50000); i > 0; i--)
+        f->target->ops->wake(f->target, own);
+    rig_close(own);
+    wf_store_rel(&f->over, 1);
+    return NULL;
+}
+
+TEST(loop_is_quiet_after_a_flood_of_messages)
+{
+    FOR_EACH_MODE(mode)
+    {
+        struct flood f = {.target = rig_open(64)};
+        pthread_t thread;
+        ck_assert_int_eq(pthread_create(&thread, NULL, send_flood, &f), 0);
+        while (!wf_load_acq(&f.over))
+            f.target->ops->poll(f.target);
+        pthread_join(thread, NULL);
+        for (unsigned i = 0; i < 5000 && f.target->ops->ready(f.target); i++)
+            f.target->ops->poll(f.target);
+        ck_assert(!f.target->ops->ready(f.target));
+        rig_close(f.target);
+    }
+}
+
+TEST(a_flag_without_work_is_taken_back)
+{
+    FOR_EACH_MODE(mode)
+    {
+        struct wf_driver *d = rig_open(64);
+        wf_or_rlx(wf_uring_of(d)->k_flags, (unsigned)IORING_SQ_TASKRUN);
+        ck_assert(d->ops->ready(d));
+        ck_assert_uint_eq(d->ops->poll(d), 0);
+        ck_assert(!d->ops->ready(d));
+        d->ops->wake(d, NULL);
+        ck_assert_uint_eq(d->ops->sleep(d, WEFT_NEVER), 0);
+        rig_close(d);
+    }
+}
+
 static void *wake_later(void *arg)
 {
     struct wf_driver *d = arg;

@@ -2,22 +2,12 @@
 /* uring.c - the io_uring driver's table, and what it tells from memory alone */
 #include "io/driver/uring/uring.h"
 
-/*
- * The kernel may set TASKRUN after the work it announces was done already (the sender of a ring
- * message sets it late); the flag then stays until other work comes. So a flag that brought nothing
- * is believed only once in IDLE_LOOKS looks, until something comes or a sleep has looked for itself.
- */
-enum { IDLE_LOOKS = 32 };
-
 static bool ready(struct wf_driver *d)
 {
-    struct wf_uring *u = wf_uring_of(d);
-    if (wf_load_rlx(u->k_cq_tail) != u->cq_head || wf_uring_queued(u) != 0 ||
-        u->stash.head != u->stash.tail)
-        return true;
-    if ((wf_load_rlx(u->k_flags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0)
-        return false;
-    return !u->idle_flag || ++u->idle_looks % IDLE_LOOKS == 0;
+    const struct wf_uring *u = wf_uring_of(d);
+    return wf_load_rlx(u->k_cq_tail) != u->cq_head || wf_uring_queued(u) != 0 ||
+           (wf_load_rlx(u->k_flags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) ||
+           u->stash.head != u->stash.tail;
 }
 
 static unsigned queued(struct wf_driver *d)

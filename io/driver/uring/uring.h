@@ -92,8 +92,6 @@ struct wf_uring {
     bool closing;
 
     /* const: */
-    bool idle_flag;        /* TASKRUN was set, and going to the kernel brought nothing */
-    uint8_t idle_looks;    /* looks at it since */
     bool has_poll_first, has_accept_multi, has_msg_ring;
     enum wf_uring_mode mode;
     unsigned enter_flags; /* IORING_ENTER_REGISTERED_RING or 0 */
@@ -147,7 +145,7 @@ static inline void wf_uring_fill(struct io_uring_sqe *e, unsigned opcode, int fd
     e->personality = 0;
     e->splice_fd_in = 0;
     e->addr3 = 0;
-    e->addr3 = 0;
+    e->__pad2[0] = 0;
 }
 
 /* The operation's own entry (no accounting). */

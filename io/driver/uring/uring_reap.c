@@ -178,6 +178,18 @@ static inline bool completions(const struct wf_uring *u)
     return wf_load_acq(u->k_cq_tail) != u->cq_head || u->stash.head != u->stash.tail;
 }
 
+/*
+ * TASKRUN is set and entering brought nothing: the sender of a ring message sets the flag after it has
+ * queued its work, which may be done by then, and the kernel only clears the flag when it finds work.
+ * So it is cleared here, and the kernel entered once more: work queued before the clearing is found by
+ * that call, work queued after it sets the flag again.
+ */
+static __attribute__((noinline)) void clear_taskrun(struct wf_uring *u)
+{
+    wf_and_rlx(u->k_flags, ~(unsigned)IORING_SQ_TASKRUN);
+    (void)wf_uring_enter(u, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+}
+
 /* Runs what has come and what the kernel holds back; does not go to the kernel only to submit. */
 static unsigned drain(struct wf_uring *u)
 {
@@ -188,14 +200,14 @@ static unsigned drain(struct wf_uring *u)
             break;
         if (completions(u))
             continue;
-        if (!work_in_kernel(u)) {
-            u->idle_flag = false;
+        if (!work_in_kernel(u))
             break;
-        }
         (void)wf_uring_enter(u, 0, IORING_ENTER_GETEVENTS, NULL, 0);
-        u->idle_flag = !completions(u);
-        if (u->idle_flag)
-            break; /* a flag without work: see ready() */
+        if (completions(u) || !work_in_kernel(u))
+            continue;
+        clear_taskrun(u);
+        if (!completions(u))
+            break;
     }
     return n;
 }
