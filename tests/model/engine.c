@@ -208,6 +208,8 @@ static void finish_execution(enum wm_outcome outcome)
 {
     struct wm_thread *self = &wm.threads[wm.current];
 
+    if (outcome != WM_PASSED)
+        self->state = WM_RUNNABLE; /* it leaves in the middle, even if its body has returned */
     wm.outcome = outcome;
     wm.current = -1;
     wm_coro_switch(&self->coro, &wm.main);
