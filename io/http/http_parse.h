@@ -50,6 +50,7 @@ struct wf_http_parser {
     uint32_t start;   /* offset of the request line (empty lines before it are skipped) */
     uint32_t size;    /* bytes of the complete head */
     uint32_t target, target_len;
+    uint32_t path_len; /* of the target, up to its '?' */
     uint32_t field_count;
     uint16_t status; /* of a refusal */
     bool started;    /* the request line has begun */
@@ -92,6 +93,22 @@ enum wf_http_step wf_http_parse_head(struct wf_http_parser *p, const char *base,
  */
 ptrdiff_t wf_http_chunked(struct wf_http_parser *p, const char *in, size_t n, char *out, size_t cap,
                           size_t *used);
+
+/* What a byte may be part of. */
+enum wf_http_class {
+    WF_HTTP_TOKEN = 1, /* a method or field name */
+    WF_HTTP_HOST = 2,  /* RFC 3986 reg-name, IP literal and port */
+};
+extern const uint8_t wf_http_classes[256];
+
+static inline bool wf_http_all(const char *bytes, size_t n, uint8_t class)
+{
+    uint8_t all = class;
+    for (size_t i = 0; i < n; i++) {
+        all &= wf_http_classes[(unsigned char)bytes[i]];
+    }
+    return all != 0;
+}
 
 /* wf_http_same - compare a name of any case with one in lower case, both n bytes */
 static inline bool wf_http_same(const char *name, const char *lower, size_t n)

@@ -71,6 +71,12 @@ const char *wf_http_reason(int status)
 
 char *wf_http_put_number(char *at, uint64_t n)
 {
+    if (n < 100) { /* most are */
+        at[0] = (char)('0' + n / 10);
+        at += n >= 10;
+        *at = (char)('0' + n % 10);
+        return at + 1;
+    }
     char digits[20];
     size_t i = sizeof digits;
     do {

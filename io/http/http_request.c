@@ -30,11 +30,7 @@ struct weft_slice weft_http_target(const weft_http_request *request)
 
 struct weft_slice weft_http_path(const weft_http_request *request)
 {
-    struct weft_slice path = weft_http_target(request);
-    const char *query = memchr(path.data, '?', path.len);
-    if (query != NULL) {
-        path.len = (size_t)(query - path.data);
-    }
+    struct weft_slice path = slice(request, request->parser.target, request->parser.path_len);
     if (WF_LIKELY(path.data[0] == '/' || path.data[0] == '*')) {
         return path;
     }

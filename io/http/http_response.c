@@ -28,28 +28,14 @@ int weft_http_status(weft_http_response *response, int status)
     return 0;
 }
 
-static bool is_token(const char *name, size_t n)
-{
-    static const char extra[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)name[i];
-        bool word = (unsigned)(c - '0') < 10 || (unsigned)((c | 0x20) - 'a') < 26;
-        if (!word && (c == 0 || strchr(extra, c) == NULL)) {
-            return false;
-        }
-    }
-    return n > 0;
-}
-
 static bool is_value(const char *value, size_t n)
 {
+    bool bad = false;
     for (size_t i = 0; i < n; i++) {
         unsigned char c = (unsigned char)value[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f) {
-            return false;
-        }
+        bad |= (c < 0x20 && c != '\t') || c == 0x7f;
     }
-    return true;
+    return !bad;
 }
 
 static bool is_ours(const char *name, size_t n)
@@ -63,7 +49,8 @@ int weft_http_set(weft_http_response *response, const char *name, const char *va
 {
     struct wf_http_session *s = session_of(response);
     size_t name_len = strlen(name), value_len = strlen(value);
-    if (!is_token(name, name_len) || !is_value(value, value_len) || is_ours(name, name_len)) {
+    if (name_len == 0 || !wf_http_all(name, name_len, WF_HTTP_TOKEN) ||
+        !is_value(value, value_len) || is_ours(name, name_len)) {
         return -EINVAL;
     }
     if (response->head_sent) {

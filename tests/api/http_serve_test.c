@@ -12,7 +12,7 @@
 
 #include "tests/support/test.h"
 
-#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+#define GET      "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 #define GET_SLOW "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"
 
 /* ---- a service and its clients, all in one run ---- */

@@ -157,3 +157,15 @@ TEST(a_mutated_message_is_answered_alike_whole_and_in_pieces)
         memory_run_free(&whole);
     }
 }
+
+TEST(bytes_are_classed_as_in_the_standards)
+{
+    static const char alnum[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    for (int c = 0; c < 256; c++) {
+        bool word = c != 0 && strchr(alnum, c) != NULL;
+        bool token = word || (c != 0 && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+        bool host = word || (c != 0 && strchr("-._~%!$&'()*+;=:[]", c) != NULL);
+        ck_assert_int_eq((wf_http_classes[c] & WF_HTTP_TOKEN) != 0, token);
+        ck_assert_int_eq((wf_http_classes[c] & WF_HTTP_HOST) != 0, host);
+    }
+}
