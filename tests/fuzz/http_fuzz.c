@@ -5,8 +5,8 @@
  * The first byte chooses how the rest is cut. Checked besides the sanitizers: the answer is the
  * same whole and in pieces, and well-formed: each response starts where the one before it ended.
  * Built with -DWF_FUZZER and clang's -fsanitize=fuzzer this is a fuzz target; else main() replays
- * the files it is given, all cases of http_cases.c, and mutants of those. `--seeds FOLDER` writes the
- * cases as files, for the fuzzer to start from.
+ * the files it is given, all cases of http_cases.c, and mutants of those. `--seeds FOLDER` writes
+ * the cases as files, for the fuzzer to start from.
  */
 #include <stdio.h>
 #include <stdlib.h>
