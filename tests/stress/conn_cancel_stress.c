@@ -193,6 +193,13 @@ struct crowd {
 
 static struct crowd crowd;
 static unsigned crowd_size;
+static WF_ATOMIC(unsigned) crowd_started;
+
+static intptr_t crowd_task(void *arg)
+{
+    wf_add_rel(&crowd_started, 1);
+    return net_read_task(arg);
+}
 
 static void raise_limit(void)
 {
@@ -229,13 +236,13 @@ static void crowd_close(void)
 
 static void crowd_read(void)
 {
+    wf_store_rlx(&crowd_started, 0);
     for (unsigned i = 0; i < crowd_size; i++) {
-        crowd.task[i] = weft_spawn(net_read_task, &crowd.read[i]);
+        crowd.task[i] = weft_spawn(crowd_task, &crowd.read[i]);
         ck_assert_ptr_nonnull(crowd.task[i]);
     }
-    for (unsigned i = 0; i < crowd_size; i++)
-        while ((wf_load_acq(&crowd.conn[i]->state) & WF_CONN_READING) == 0)
-            (void)weft_yield();
+    while (wf_load_acq(&crowd_started) < crowd_size)
+        (void)weft_yield();
 }
 
 static intptr_t crowd_cancel_body(void *arg)
