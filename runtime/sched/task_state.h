@@ -137,7 +137,7 @@ static inline enum wf_ts_cancel_result wf_ts_cancel(wf_task_word *w)
                 r = WF_TS_CANCEL_POST;
             }
         }
-        if (wf_cas_acqrel(w, &s, n)) /* order: task-word */
+        if (wf_cas_sc(w, &s, n)) /* order: task-word, cancel-inner (cancel.c) */
             return r;
     }
 }
