@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""load_servers.py - starts, measures and stops the servers that bench/load/compare puts under load"""
+"""load_servers.py - starts, measures and stops the servers that compare puts under load"""
 import json
 import os
 import re

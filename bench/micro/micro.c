@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* micro.c - runs a piece of work inside the runtime: once, or in pairs with the recorder on and off */
+/* micro.c - runs work inside the runtime: once, or in pairs with the recorder on and off */
 #include "bench/micro/micro.h"
 
 #include <stdio.h>
@@ -59,17 +59,23 @@ static void compare_levels(const struct job *job)
     bench_put(job->out, "recorder_off", job->unit, bench_median(off_values, pairs));
 }
 
-/* Beside the metric: how many processors the run had, which tells a busy machine from slow code. */
+/*
+ * Beside the metric: the share of a processor that the run had, and the metric in CPU time. With
+ * one worker, which never sleeps in these benches, the latter is what the metric would be on an
+ * idle machine.
+ */
 static void measure_once(const struct job *job)
 {
     struct bench_usage before = bench_usage_self(), after;
     uint64_t start = bench_now_ns();
     double value = job->work(job->o, job->out), wall = (double)(bench_now_ns() - start) / 1e9;
+    double share;
 
     after = bench_usage_self();
+    share = (after.user_s + after.sys_s - before.user_s - before.sys_s) / wall;
     bench_put(job->out, job->metric, job->unit, value);
-    bench_put(job->out, "processors", "busy",
-              (after.user_s + after.sys_s - before.user_s - before.sys_s) / wall);
+    bench_put(job->out, "processors", "busy", share);
+    bench_put(job->out, "in_cpu_time", job->unit, value * share);
 }
 
 static intptr_t body(void *arg)

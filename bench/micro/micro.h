@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* micro.h - runs a piece of work inside the runtime: once, or in pairs with the recorder on and off */
+/* micro.h - runs work inside the runtime: once, or in pairs with the recorder on and off */
 #ifndef WEFT_BENCH_MICRO_MICRO_H
 #define WEFT_BENCH_MICRO_MICRO_H
 

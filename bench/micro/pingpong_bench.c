@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* pingpong_bench.c - ns for a round trip of a word between two tasks over two unbuffered channels */
+/* pingpong_bench.c - ns for a word sent and sent back over two unbuffered channels */
 #include "bench/micro/micro.h"
 
 struct table {

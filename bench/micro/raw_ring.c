@@ -74,9 +74,9 @@ double raw_ring_ns(unsigned fibers, uint64_t switches)
     }
     left = switches;
     running = &outside;
-    start = bench_now_ns();
+    start = bench_thread_ns();
     step(&ring[0]);
-    elapsed = (double)(bench_now_ns() - start);
+    elapsed = (double)(bench_thread_ns() - start);
     munmap(stacks, size);
     return elapsed / (double)switches;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* timeouts_bench.c - ns of a wait_for whose limit never comes: of a ready body, of one that yields */
+/* timeouts_bench.c - ns of a wait_for whose limit never comes: body ready, body yields once */
 #include "bench/micro/micro.h"
 
 static intptr_t ready(void *arg)

@@ -14,12 +14,22 @@
 #include <time.h>
 #include <unistd.h>
 
-uint64_t bench_now_ns(void)
+static uint64_t read_clock(clockid_t id)
 {
     struct timespec ts;
 
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(id, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t bench_now_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+uint64_t bench_thread_ns(void)
+{
+    return read_clock(CLOCK_THREAD_CPUTIME_ID);
 }
 
 int bench_pin(int cpu)
@@ -196,6 +206,14 @@ void bench_put(struct bench_values *out, const char *metric, const char *unit, d
     out->v[out->count].unit = unit;
     out->v[out->count].value = value;
     out->count++;
+}
+
+double bench_get(const struct bench_values *out, const char *metric)
+{
+    for (unsigned i = 0; i < out->count; i++)
+        if (strcmp(out->v[i].metric, metric) == 0)
+            return out->v[i].value;
+    return 0;
 }
 
 void bench_hash(struct bench_values *out, uint64_t word)

@@ -61,10 +61,16 @@ uint64_t bench_size(const struct bench_options *o, uint64_t full, uint64_t small
 
 void bench_put(struct bench_values *out, const char *metric, const char *unit, double value);
 
+/* The value of a metric put before; 0 if there is none. */
+double bench_get(const struct bench_values *out, const char *metric);
+
 /* Mixes a word into the run's checksum (out may be NULL): runs have to agree on it. */
 void bench_hash(struct bench_values *out, uint64_t word);
 
 uint64_t bench_now_ns(void);
+
+/* CPU time of the calling thread: as long as it never sleeps, time on an otherwise idle machine. */
+uint64_t bench_thread_ns(void);
 
 /* Tells the processor that this thread spins. */
 static inline void bench_relax(void)
