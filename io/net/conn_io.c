@@ -30,25 +30,38 @@ static inline void note_received(weft_conn *conn, ssize_t r, size_t room, bool m
         conn->fresh = 0;
 }
 
+/* A receive by system call. */
+static ssize_t recv_now(weft_conn *conn, void *buf, size_t n)
+{
+    ssize_t r = wf_sys_recv(conn->fd, buf, n);
+    note_received(conn, r, n, false);
+    return r;
+}
+
+/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the same. */
+static ssize_t recv_at_stop(weft_conn *conn, void *buf, size_t n)
+{
+    ssize_t r = recv_now(conn, buf, n);
+    return r == -EAGAIN ? -ESHUTDOWN : r;
+}
+
 /* The reader's turn is held. */
 static ssize_t read_some(weft_conn *conn, void *buf, size_t n)
 {
     bool idle = wf_conn_idles(conn, false);
-    bool stopping = idle && wf_conn_stopping(conn);
     n = at_most(n, OP_LEN_MAX);
-    if (conn->maybe_readable || WF_UNLIKELY(stopping)) {
-        ssize_t r = wf_sys_recv(conn->fd, buf, n);
-        if (r != -EAGAIN) {
-            note_received(conn, r, n, false);
+    if (WF_UNLIKELY(idle && wf_conn_stopping(conn)))
+        return recv_at_stop(conn, buf, n);
+    if (conn->maybe_readable) {
+        ssize_t r = recv_now(conn, buf, n);
+        if (r != -EAGAIN)
             return r;
-        }
-        conn->maybe_readable = 0;
-        if (stopping)
-            return -ESHUTDOWN;
     }
     struct wf_op op = {
         .kind = WF_OP_RECV, .fd = conn->fd, .buf = buf, .len = (uint32_t)n, .arg = 1};
     ssize_t r = wf_conn_op_run(conn, &op, WF_WAIT_IO_RECV, idle);
+    if (WF_UNLIKELY(r == -ESHUTDOWN))
+        return recv_at_stop(conn, buf, n);
     note_received(conn, r, n, op.sock_nonempty);
     return r;
 }
@@ -273,9 +286,9 @@ static ssize_t exchange(weft_conn *conn, const char *out, size_t out_len, void *
         return finish_exchange(conn, out, out_len, in, in_cap, cause, sent, ops[0].res);
     ssize_t r = ops[1].res;
     note_received(conn, r, in_cap, ops[1].sock_nonempty);
-    if (r == -ECANCELED)
-        return cause != 0 ? cause : read_some(conn, in, in_cap);
-    return r;
+    if (r != -ECANCELED)
+        return r;
+    return cause == -ESHUTDOWN ? recv_at_stop(conn, in, in_cap) : cause;
 }
 
 ssize_t wf_conn_exchange(weft_conn *conn, const void *out, size_t out_len, void *in, size_t in_cap,

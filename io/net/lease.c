@@ -285,22 +285,28 @@ static ssize_t recv_now(weft_conn *conn, struct weft_lease *lease)
     return r;
 }
 
+/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the same. */
+static ssize_t recv_at_stop(weft_conn *conn, struct weft_lease *lease)
+{
+    ssize_t r = recv_now(conn, lease);
+    return r == -EAGAIN ? -ESHUTDOWN : r;
+}
+
 static ssize_t recv_lease(weft_conn *conn, struct weft_lease *lease)
 {
     bool idle = wf_conn_idles(conn, true);
-    bool stopping = idle && wf_conn_stopping(conn);
-    if (conn->maybe_readable || WF_UNLIKELY(stopping)) {
+    if (WF_UNLIKELY(idle && wf_conn_stopping(conn)))
+        return recv_at_stop(conn, lease);
+    if (conn->maybe_readable) {
         ssize_t r = recv_now(conn, lease);
         if (r != -EAGAIN)
             return r;
-        if (stopping)
-            return -ESHUTDOWN;
     }
     for (;;) {
         struct wf_op op = {.kind = WF_OP_POLL, .fd = conn->fd, .arg = POLLIN};
         int rc = wf_conn_op_run(conn, &op, WF_WAIT_IO_POLL, idle);
         if (rc < 0)
-            return rc;
+            return rc == -ESHUTDOWN ? recv_at_stop(conn, lease) : rc;
         int cause = wf_park_cause();
         ssize_t r = recv_now(conn, lease);
         if (r != -EAGAIN)

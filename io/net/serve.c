@@ -54,6 +54,7 @@ struct serve {
     unsigned accepting;    /* lock: accepting tasks */
     unsigned sweeping;     /* lock: messages on their way */
     int phase;             /* lock: of the shutdown, 0 to 2 */
+    bool cut;              /* lock: the hard phase found connections */
     int broken;            /* lock: why accepting ended by itself */
     uint64_t ticket;       /* lock: the caller's present wait, 0: none */
     weft_listener *listener;
@@ -92,6 +93,7 @@ static void phase_changed(struct wf_shutdown_hook *hook, int phase)
     struct serve *s = (struct serve *)(void *)hook;
     wf_spin_lock(&s->lock);
     s->phase = phase;
+    s->cut = s->cut || (phase >= 2 && s->live > 0); /* from now on the run cancels them */
     notify_unlock(s);
 }
 
@@ -265,10 +267,10 @@ static bool drain(struct serve *s)
         int64_t now = wf_clock_now();
         wf_spin_lock(&s->lock);
         bool done = s->live == 0 && s->accepting == 0;
-        bool hard = s->phase >= 2 || now >= end;
+        bool hard = s->phase >= 2 || now >= end, cut = s->cut;
         wf_spin_unlock(&s->lock);
         if (done || hard)
-            return done;
+            return done && !cut;
         sweep_all(s);
         weft_deadline next = now + SWEEP < end ? now + SWEEP : end;
         wf_spin_lock(&s->lock);
