@@ -20,7 +20,7 @@
  */
 #include "runtime/base/assert.h"
 #include "runtime/sched/frame_stack.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 
 void wf_cancel_op_here(struct wf_worker *w, struct wf_task *t)
 {

@@ -13,7 +13,7 @@
  * does not spin (w->load: moving average of completions per reap, in eighths).
  */
 #include "runtime/base/assert.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 #include "runtime/time/clock.h"
 
 enum {
@@ -46,7 +46,7 @@ static void publish_counters(struct wf_worker *w)
     b->inflight = w->ops->inflight(w->driver);
     b->spawned = wf_load_rlx(&w->spawned);
     b->ended = wf_load_rlx(&w->ended);
-    b->switches += (uint32_t)(w->tick - (uint32_t)b->switches);
+    b->switches += (uint32_t)(wf_load_rlx(&w->tick) - (uint32_t)b->switches);
 }
 
 static void note_load(struct wf_worker *w, unsigned n)
@@ -68,7 +68,10 @@ static void run_inbox(struct wf_worker *w)
 static uint64_t steal_from(struct wf_worker *w, struct wf_worker *victim)
 {
     uint64_t entry[WF_STEAL_MAX];
-    unsigned n = wf_deque_steal(&victim->deque, entry, WF_STEAL_MAX);
+    unsigned taken = wf_deque_steal(&victim->deque, entry, WF_STEAL_MAX), n = 0;
+    for (unsigned i = 0; i < taken; i++)
+        if (!wf_entry_stale(entry[i]))
+            entry[n++] = entry[i];
     if (n == 0)
         return 0;
     w->trace.block->steals++;
@@ -93,23 +96,33 @@ static uint64_t steal(struct wf_worker *w)
     return 0;
 }
 
-/* The run-next entry of a worker that has not switched since the last look. */
-static uint64_t steal_next(struct wf_worker *w, uint32_t *seen)
+static uint64_t take_slot(WF_ATOMIC(uint64_t) *slot, uint64_t entry)
+{
+    if (entry == 0 || !wf_cas_acqrel(slot, &entry, 0)) /* order: run-next, run-fresh */
+        return 0;
+    return wf_entry_stale(entry) ? 0 : entry;
+}
+
+/* The run-next or newest entry of a worker that has stood still since the last look at it. */
+static uint64_t steal_slots(struct wf_worker *w)
 {
     struct wf_runtime *rt = w->rt;
     for (unsigned i = 0; i < rt->workers; i++) {
-        struct wf_worker *victim = rt->worker[i];
-        if (victim == w || wf_load_rlx(&victim->next) == 0)
+        struct wf_worker *v = rt->worker[i];
+        uint64_t next = wf_load_rlx(&v->next), fresh = wf_load_rlx(&v->fresh), entry;
+        if (v == w || (next == 0 && fresh == 0))
             continue;
-        uint32_t beat = wf_load_rlx(&victim->beat);
-        if (beat == *seen) {
-            uint64_t entry = wf_xchg_acqrel(&victim->next, 0); /* order: run-next */
-            if (entry != 0) {
-                wf_trace(&w->trace, WF_EV_STEAL, victim->index, 0, 1);
-                return entry;
-            }
+        uint32_t tick = wf_load_rlx(&v->tick);
+        bool still = tick == wf_load_rlx(&v->seen_tick) && next == wf_load_rlx(&v->seen_next) &&
+                     fresh == wf_load_rlx(&v->seen_fresh);
+        if (still && ((entry = take_slot(&v->next, next)) != 0 ||
+                      (entry = take_slot(&v->fresh, fresh)) != 0)) {
+            wf_trace(&w->trace, WF_EV_STEAL, v->index, 0, 1);
+            return entry;
         }
-        *seen = beat;
+        wf_store_rlx(&v->seen_tick, tick);
+        wf_store_rlx(&v->seen_next, next);
+        wf_store_rlx(&v->seen_fresh, fresh);
     }
     return 0;
 }
@@ -164,7 +177,6 @@ static uint64_t search(struct wf_worker *w, weft_deadline timer, bool *again)
 {
     struct wf_runtime *rt = w->rt;
     uint64_t entry = 0;
-    uint32_t seen = 0;
     bool searching = w->searching || wf_idle_search_begin(&rt->idle);
     int64_t end = w->now + w->spin_ns, next_look = w->now + STEAL_NEXT_AFTER_NS;
     *again = false;
@@ -183,7 +195,7 @@ static uint64_t search(struct wf_worker *w, weft_deadline timer, bool *again)
                 break;
             if (searching && w->now >= next_look) {
                 next_look = w->now + STEAL_NEXT_AFTER_NS;
-                if ((entry = steal_next(w, &seen)) != 0)
+                if ((entry = steal_slots(w)) != 0)
                     break;
             }
         }

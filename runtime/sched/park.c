@@ -12,7 +12,7 @@
 
 #include "runtime/base/assert.h"
 #include "runtime/sched/frame_stack.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 #include "runtime/time/clock.h"
 
 struct wf_task *wf_self(void)
@@ -29,7 +29,7 @@ weft_task *weft_self(void)
 uint64_t wf_park_ticket(void)
 {
     struct wf_task *t = wf_self();
-    return wf_ticket(t, wf_ts_epoch(wf_load_rlx(&t->state)) + 1);
+    return wf_ticket_next(t);
 }
 
 int wf_park_cause(void)
@@ -146,24 +146,24 @@ static void publish(struct wf_worker *w, void *arg)
     struct wf_park *park = arg;
     struct wf_task *t = park->task;
     void (*after)(void *, uint64_t) = park->after;
+    struct wf_spin *unlock = park->unlock;
     void *after_arg = park->arg;
     bool io = park->mode == WF_PARK_IO;
     uint64_t mode = io ? WF_TS_IO : park->mode == WF_PARK_FIRM ? WF_TS_FIRM : 0;
     struct wf_desc *d = &t->desc;
-    uint64_t ticket = wf_ticket(t, wf_ts_epoch(wf_load_rlx(&t->state)) + 1);
+    uint64_t ticket = wf_ticket_next(t);
     wf_store_rel(&d->seq, wf_load_rlx(&d->seq) + 1); /* even: readable */
-    if (wf_ts_park(&t->state, mode)) {
-        if (after != NULL)
-            after(after_arg, ticket);
-        if (io && __builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) &&
-            wf_task_cancelled(t))
-            wf_cancel_op_here(w, t);
-        return;
+    if (__builtin_expect(!wf_ts_park(&t->state, mode), 0)) {
+        t->result = WF_CODE_CANCEL;
+        wf_ready(t, false);
     }
-    t->result = WF_CODE_CANCEL;
-    wf_ready(t, false);
+    if (unlock != NULL)
+        wf_spin_unlock(unlock);
     if (after != NULL)
         after(after_arg, ticket);
+    if (io && __builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) &&
+        wf_task_cancelled(t))
+        wf_cancel_op_here(w, t);
 }
 
 static int cut_short(struct wf_task *t, const struct wf_park *park, bool timer)
@@ -177,14 +177,16 @@ static int cut_short(struct wf_task *t, const struct wf_park *park, bool timer)
     return -ECANCELED;
 }
 
-intptr_t wf_park(struct wf_park *park)
+intptr_t wf_park_on(struct wf_worker *w, struct wf_park *park)
 {
-    struct wf_worker *w = wf_worker();
     struct wf_task *t = w->task;
     struct wf_desc *d = &t->desc;
-    weft_deadline deadline = park->mode == WF_PARK_FIRM ? WEFT_NEVER : wf_task_deadline(t);
-    if (park->deadline < deadline)
-        deadline = park->deadline;
+    weft_deadline deadline = park->deadline;
+    if (park->mode != WF_PARK_FIRM) {
+        weft_deadline block = wf_task_deadline(t);
+        if (block < deadline)
+            deadline = block;
+    }
     park->task = t;
     park->worker = w;
     park->completed = park->expired = false;
@@ -192,11 +194,11 @@ intptr_t wf_park(struct wf_park *park)
     d->wait_kind = (uint8_t)park->kind;
     d->wait_obj = park->obj;
     d->since = w->trace.tsc;
-    if (deadline != WEFT_NEVER)
+    if (__builtin_expect(deadline != WEFT_NEVER, 0))
         arm(w, t, deadline);
     wf_trace(&w->trace, WF_EV_SUSPEND, park->kind, d->index, (uint32_t)(uintptr_t)park->obj);
     wf_leave(w, wf_next(w), publish, park);
-    if (deadline != WEFT_NEVER)
+    if (__builtin_expect(deadline != WEFT_NEVER, 0))
         disarm(t);
     intptr_t code = t->result;
     t->park_cause = 0;
@@ -209,6 +211,11 @@ intptr_t wf_park(struct wf_park *park)
         code = t->park_cause = (int16_t)cut_short(t, park, code == WF_CODE_TIMER);
     }
     return code;
+}
+
+intptr_t wf_park(struct wf_park *park)
+{
+    return wf_park_on(wf_worker(), park);
 }
 
 /* After-switch action of a yield. */
@@ -233,18 +240,22 @@ static void yield_now(struct wf_worker *w, struct wf_task *t)
     wf_leave(w, wf_next(w), requeue, t);
 }
 
+int wf_suspend_check_slow(struct wf_worker **w)
+{
+    struct wf_task *t = (*w)->task;
+    if ((*w)->budget < 0) {
+        yield_now(*w, t);
+        *w = wf_worker();
+    }
+    if ((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0 && wf_task_cancelled(t))
+        return -ECANCELED;
+    return 0;
+}
+
 int wf_suspend_check(void)
 {
     struct wf_worker *w = wf_worker();
-    if (__builtin_expect(w == NULL || w->task == NULL, 0))
-        return -EPERM;
-    struct wf_task *t = w->task;
-    if (__builtin_expect(--w->budget < 0, 0)) {
-        yield_now(w, t);
-    }
-    if (__builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) && wf_task_cancelled(t))
-        return -ECANCELED;
-    return 0;
+    return wf_suspend_check_on(&w);
 }
 
 int weft_yield(void)

@@ -8,12 +8,15 @@
  * Wakes from other threads go to the global queue. Pinned tasks go home through the inbox.
  */
 #include "runtime/base/assert.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 
-void wf_push(struct wf_worker *w, uint64_t entry)
+enum {
+    SAMPLE_EVERY = 16,
+    QUIET_CYCLES = 10000 /* a few microseconds: a fifth of what waking a worker takes */
+};
+
+void wf_push_slow(struct wf_worker *w, uint64_t entry)
 {
-    if (__builtin_expect(wf_deque_push(&w->deque, entry), 1))
-        return;
     uint64_t old[WF_DEQUE_CAP / 2];
     unsigned n = wf_deque_shed(&w->deque, old), live = 0;
     for (unsigned i = 0; i < n; i++)
@@ -38,7 +41,7 @@ static void wake_worker(struct wf_worker *from, struct wf_worker *w)
 }
 
 /* Wakes one sleeping worker, if there is any; `from` is NULL on a foreign thread. */
-static __attribute__((noinline)) void wake_some(struct wf_runtime *rt, struct wf_worker *from)
+void wf_wake_some(struct wf_runtime *rt, struct wf_worker *from)
 {
     unsigned start = from != NULL ? from->index + 1 : 0;
     for (unsigned i = 0; i < rt->workers; i++) {
@@ -48,13 +51,6 @@ static __attribute__((noinline)) void wake_some(struct wf_runtime *rt, struct wf
             return;
         }
     }
-}
-
-void wf_notify(struct wf_runtime *rt, struct wf_worker *from)
-{
-    if (rt->workers > 1 || from == NULL)
-        if (wf_idle_wanted(&rt->idle))
-            wake_some(rt, from);
 }
 
 void wf_post(struct wf_worker *to, struct wf_post *post)
@@ -101,20 +97,6 @@ static void ready_pinned(struct wf_task *t)
     wf_post(wf_rt->worker[t->home], &t->park->post);
 }
 
-static void push_soon(struct wf_worker *w, uint64_t entry)
-{
-    uint64_t old = wf_load_rlx(&w->next);
-    if (old == 0) {
-        wf_store_rel(&w->next, entry); /* only the owner fills it; order: run-next */
-        return;
-    }
-    old = wf_xchg_acqrel(&w->next, entry); /* order: run-next */
-    if (old != 0) {
-        wf_push(w, old);
-        wf_notify(w->rt, w);
-    }
-}
-
 void wf_ready(struct wf_task *t, bool soon)
 {
     if (__builtin_expect((wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0, 0)) {
@@ -127,7 +109,7 @@ void wf_ready(struct wf_task *t, bool soon)
         wf_global_push(&wf_rt->global, &entry, 1);
         wf_notify(wf_rt, NULL);
     } else if (soon) {
-        push_soon(w, entry);
+        wf_push_soon(w, entry);
     } else {
         wf_push(w, entry);
         wf_notify(w->rt, w);
@@ -136,18 +118,12 @@ void wf_ready(struct wf_task *t, bool soon)
 
 struct wf_task *wf_wake_begin(uint64_t ticket)
 {
-    struct wf_task *t = wf_ticket_task(ticket);
-    return wf_ts_wake(&t->state, wf_ticket_epoch(ticket)) ? t : NULL;
+    return wf_wake_begin_on(ticket);
 }
 
 void wf_wake_end(struct wf_task *t, intptr_t code, bool soon)
 {
-    struct wf_worker *w = wf_worker();
-    if (w != NULL)
-        wf_trace(&w->trace, WF_EV_WAKE, (unsigned)code, w->task != NULL ? w->task->desc.index : 0,
-                 t->desc.index);
-    t->result = code;
-    wf_ready(t, soon);
+    wf_wake_end_on(wf_worker(), t, code, soon);
 }
 
 bool wf_wake(uint64_t ticket, intptr_t code)
@@ -166,7 +142,7 @@ bool wf_wake_soon(uint64_t ticket, intptr_t code)
     return t != NULL;
 }
 
-static __attribute__((noinline)) uint64_t take_global(struct wf_worker *w)
+static uint64_t take_global(struct wf_worker *w)
 {
     uint64_t entry[WF_STEAL_MAX];
     unsigned max = w->rt->workers > 1 ? WF_STEAL_MAX / 4 : WF_STEAL_MAX;
@@ -176,30 +152,66 @@ static __attribute__((noinline)) uint64_t take_global(struct wf_worker *w)
     return n > 0 ? entry[0] : 0;
 }
 
-uint64_t wf_next(struct wf_worker *w)
+/* Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring and the global queue. */
+bool wf_tick(struct wf_worker *w, uint32_t tick)
 {
-    wf_store_rlx(&w->beat, ++w->tick);
-    if (__builtin_expect(w->tick % WF_TRACE_CLOCK_EVERY == 0, 0)) {
-        w->trace.tsc = wf_cycles();
-        if (w->tick % WF_FAIR_EVERY == 0)
-            return 0; /* the loop looks at the ring and the global queue first */
+    w->trace.tsc = wf_cycles();
+    return tick % WF_FAIR_EVERY == 0;
+}
+
+uint64_t wf_take_next(struct wf_worker *w, uint64_t entry)
+{
+    if (++w->streak >= WF_NEXT_STREAK && wf_deque_len(&w->deque) > 0) {
+        w->streak = 0;
+        entry = wf_deque_take(&w->deque); /* those who wait first, this time */
+        if (entry != 0)
+            return entry;
     }
-    uint64_t entry = wf_load_rlx(&w->next);
-    if (entry != 0) {
-        if (w->streak++ < WF_NEXT_STREAK || wf_deque_len(&w->deque) == 0) {
-            entry = wf_xchg_acqrel(&w->next, 0); /* order: run-next */
-            if (entry != 0)
-                return entry;
-        }
-    }
+    return wf_xchg_acqrel(&w->next, 0); /* order: run-next; 0: a thief was faster */
+}
+
+uint64_t wf_next_slow(struct wf_worker *w)
+{
     w->streak = 0;
-    if ((entry = wf_deque_take(&w->deque)) != 0)
-        return entry;
     if (__builtin_expect(w->pinned_head != NULL, 0))
         return (uint64_t)(uintptr_t)take_pinned(w);
-    if ((entry = wf_load_rlx(&w->next)) != 0 && (entry = wf_xchg_acqrel(&w->next, 0)) != 0)
-        return entry;
+    uint64_t entry;
+    if (wf_load_rlx(&w->fresh) != 0 && (entry = wf_xchg_acqrel(&w->fresh, 0)) != 0)
+        return entry; /* order: run-fresh */
     if (wf_load_rlx(&w->rt->global.count) != 0)
         return take_global(w);
     return 0;
+}
+
+/*
+ * Spawns are announced to sleepers unless their awaits follow at once: then waking another worker
+ * for each costs far more than it brings. Every 16th spawn is a sample; its await tells.
+ */
+void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
+{
+    if (w->rt->workers > 1 && ++w->spawns % SAMPLE_EVERY == 0) {
+        w->sample = t;
+        w->sample_tsc = wf_cycles();
+    }
+    uint64_t old = wf_load_rlx(&w->fresh);
+    if (old == 0) {
+        wf_store_rel(&w->fresh, entry); /* order: run-fresh */
+    } else {
+        old = wf_xchg_acqrel(&w->fresh, entry); /* order: run-fresh */
+        if (old != 0)
+            wf_push(w, old);
+    }
+    if (!w->spawn_quietly)
+        wf_notify(w->rt, w);
+}
+
+/* The task is claimed by its awaiter; takes its entry out of the slot when it is still there. */
+void wf_unpush_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
+{
+    if (wf_load_rlx(&w->fresh) == entry)
+        (void)wf_cas_acqrel(&w->fresh, &entry, 0); /* order: run-fresh */
+    if (__builtin_expect(w->sample == t, 0)) {
+        w->spawn_quietly = wf_cycles() - w->sample_tsc < QUIET_CYCLES;
+        w->sample = NULL;
+    }
 }

@@ -22,6 +22,7 @@
 struct wf_task;
 struct wf_worker;
 struct wf_runtime;
+struct wf_spin;
 
 /*
  * wf_self - the task that runs on this thread, NULL outside the runtime.
@@ -67,8 +68,8 @@ int wf_suspend_check(void);
  * struct wf_park - one suspension of the calling task, in its frame
  *
  * Use: fill kind, mode, obj, deadline; wf_park_ticket() gives the ticket to leave with the waker;
- * wf_park() suspends. `after` runs when the task has left its stack and can be woken (release of a
- * lock, hand-over to another thread); it must not suspend, and from its first effect on the frame of
+ * wf_park() suspends. When the task has left its stack and can be woken, `unlock` is released, then
+ * `after` runs (hand-over to another thread); it must not suspend, and from its first effect on the frame of
  * the task may be gone: it gets the ticket by value. If the task is cancelled or its deadline
  * has passed before it could suspend, wf_park still runs `after` and returns.
  */
@@ -77,7 +78,8 @@ struct wf_park {
     enum wf_park_mode mode;
     void *obj;                  /* shown in dumps */
     weft_deadline deadline;     /* the call's own; WEFT_NEVER; block deadlines are added by wf_park */
-    void (*after)(void *arg, uint64_t ticket);
+    struct wf_spin *unlock;     /* released when the task can be woken, or NULL */
+    void (*after)(void *arg, uint64_t ticket); /* or NULL */
     void *arg;
     struct wf_op *op;           /* WF_PARK_IO: what a cancel must end */
 

@@ -2,7 +2,7 @@
 /*
  * switch.c - moving between fibers, running tasks on them
  *
- * One switch site: leave(). The side that leaves names an action (w->after) which the side that
+ * One switch site: wf_switch(). The side that leaves names an action (w->after) which the side that
  * arrives runs first, when the other fiber is off its stack: publish it as parked, queue it, recycle
  * it. Actions run on the same thread, so they may use the worker that they are given.
  *
@@ -15,7 +15,7 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
 #include "runtime/sched/frame_stack.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 
 uint64_t (*wf_scope_child_ended)(struct wf_task *, intptr_t, bool);
 void (*wf_gather_child_ended)(struct wf_task *, uint64_t, intptr_t);
@@ -44,13 +44,13 @@ static inline void resumed(struct wf_worker *w, struct wf_fiber *f)
         d->worker = (uint16_t)w->index;
         d->switches++;
         wf_store_rlx(&w->trace.block->task, d->index);
-        wf_trace(&w->trace, WF_EV_RESUME, 1, d->index, 0);
+        /* No record: the one with which it leaves the CPU says that it was on since the last one. */
     }
 }
 
 /* The one place where stacks change. Returns the worker of the resuming side. */
-static __attribute__((noinline)) struct wf_worker *
-leave(struct wf_worker *w, struct wf_fiber *from, struct wf_fiber *to)
+__attribute__((noinline)) struct wf_worker *wf_switch(struct wf_worker *w, struct wf_fiber *from,
+                                                      struct wf_fiber *to)
 {
     w = wf_fiber_switch(from, to, w);
     run_after(w);
@@ -94,8 +94,7 @@ static uint64_t next_runnable(struct wf_worker *w, uint64_t entry, struct wf_tas
     return 0;
 }
 
-/* The fiber to go to for an entry; the loop fiber when there is none. */
-static struct wf_fiber *target(struct wf_worker *w, uint64_t entry)
+struct wf_fiber *wf_target(struct wf_worker *w, uint64_t entry)
 {
     for (;;) {
         struct wf_task *fresh;
@@ -112,23 +111,12 @@ static struct wf_fiber *target(struct wf_worker *w, uint64_t entry)
     }
 }
 
-struct wf_worker *wf_leave(struct wf_worker *w, uint64_t entry,
-                           void (*after)(struct wf_worker *, void *), void *arg)
-{
-    struct wf_fiber *from = w->fiber;
-    struct wf_fiber *to = target(w, entry);
-    WF_ASSERT(to != from);
-    w->after = after;
-    w->after_arg = arg;
-    return leave(w, from, to);
-}
-
 void wf_run_entry(struct wf_worker *w, uint64_t entry)
 {
     WF_ASSERT(w->fiber == &w->loop_fiber);
-    struct wf_fiber *to = target(w, entry);
+    struct wf_fiber *to = wf_target(w, entry);
     if (to != &w->loop_fiber)
-        leave(w, &w->loop_fiber, to);
+        wf_switch(w, &w->loop_fiber, to);
 }
 
 /* Runs claimed tasks one after the other on this stack, then leaves it for good. */
@@ -178,7 +166,8 @@ intptr_t wf_task_call(struct wf_worker *w, struct wf_task *t, unsigned how)
         t->home = (uint16_t)w->index;
     wf_store_rlx(&d->seq, wf_load_rlx(&d->seq) | 1);
     wf_store_rlx(&w->trace.block->task, d->index);
-    wf_trace(&w->trace, WF_EV_RESUME, how, d->index, 0);
+    if (how != 0)
+        wf_trace(&w->trace, WF_EV_RESUME, how, d->index, d->outer->index);
     if (__builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) && wf_task_cancelled(t))
         return -ECANCELED;
     return d->fn(d->arg);

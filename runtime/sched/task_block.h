@@ -81,6 +81,12 @@ static inline uint64_t wf_ticket(const struct wf_task *t, uint64_t epoch)
     return (uint64_t)wf_task_index(t) << WF_TASK_EPOCH_BITS | epoch;
 }
 
+/* The ticket of the next park of a task: for the task itself, and for the action that parks it. */
+static inline uint64_t wf_ticket_next(const struct wf_task *t)
+{
+    return (uint64_t)t->desc.index << WF_TASK_EPOCH_BITS | (wf_ts_epoch(wf_load_rlx(&t->state)) + 1);
+}
+
 static inline struct wf_task *wf_ticket_task(uint64_t ticket)
 {
     return wf_task_at(ticket >> WF_TASK_EPOCH_BITS);

@@ -35,17 +35,24 @@
 struct wf_worker {
     struct wf_deque deque;
     _Alignas(128) WF_ATOMIC(uint64_t) next; /* any: run-next entry; the owner's, stolen last */
+    WF_ATOMIC(uint64_t) fresh;              /* any: newest spawned task; the owner's, stolen last */
     WF_ATOMIC(uint32_t) sleeping;           /* any: see idle.h */
+    WF_ATOMIC(uint32_t) seen_tick;          /* any: what a searcher saw at its last look: loop.c */
+    WF_ATOMIC(uint64_t) seen_next, seen_fresh;
     struct wf_inbox inbox;                  /* any */
     struct wf_spin wheel_lock;
     _Alignas(128) struct wf_fiber *fiber;   /* owner: fiber on the CPU */
     struct wf_task *task;                   /* owner: innermost task of it, NULL in the loop */
     void (*after)(struct wf_worker *w, void *arg); /* owner: action after the present switch */
     void *after_arg;
+    bool spawn_quietly;                     /* owner: awaits follow their spawns at once: ready.c */
+    unsigned spawns;                        /* owner: for the samples of that */
+    struct wf_task *sample;                 /* owner: a spawned task whose await is timed */
+    uint64_t sample_tsc;                    /* owner: when it was spawned */
     struct wf_task *start;                  /* owner: claimed task that a new fiber is to run */
     struct wf_fiber *start_fiber;           /* owner: that fiber */
     int budget;
-    unsigned tick;                          /* resumes, for fairness and clock reads */
+    WF_ATOMIC(uint32_t) tick;               /* owner writes: switches; any: does it stand still */
     unsigned streak;
     struct wf_trace_ring trace;
     struct wf_task_cache tasks;
@@ -59,7 +66,6 @@ struct wf_worker {
     int64_t spin_ns, spin_max_ns;           /* present (adaptive) and longest spin */
     unsigned load;                          /* moving average of completions per reap, eighths */
     bool searching;                         /* counted as a searcher */
-    WF_ATOMIC(uint32_t) beat;               /* owner: grows with the ticks; any: does it stand still */
     struct wf_fiber *pinned_head, *pinned_tail; /* owner: runnable pinned fibers and tasks */
     WF_ATOMIC(uint64_t) spawned, ended;     /* owner writes */
     struct wf_fiber loop_fiber;
@@ -103,16 +109,11 @@ extern struct wf_runtime *wf_rt;
 
 /* switch.c: moving between fibers */
 
-/* wf_next - the next run queue entry without touching the driver; 0: back to the loop */
-uint64_t wf_next(struct wf_worker *w);
+/* wf_switch - the switch site: leave `from` for `to`; returns the worker that resumed `from` */
+struct wf_worker *wf_switch(struct wf_worker *w, struct wf_fiber *from, struct wf_fiber *to);
 
-/*
- * wf_leave - run `entry` (0: the loop) instead of the present fiber
- * @after: runs on the other side once this fiber is off its stack; on return here, the fiber was
- * resumed. Returns the worker it was resumed on.
- */
-struct wf_worker *wf_leave(struct wf_worker *w, uint64_t entry,
-                           void (*after)(struct wf_worker *w, void *arg), void *arg);
+/* wf_target - the fiber to go to for an entry, skipping stale ones; the loop fiber: none */
+struct wf_fiber *wf_target(struct wf_worker *w, uint64_t entry);
 
 /* wf_run_entry - called by the loop: run an entry; returns when the worker has nothing at hand */
 void wf_run_entry(struct wf_worker *w, uint64_t entry);
@@ -131,21 +132,23 @@ void wf_task_free(struct wf_worker *w, struct wf_task *t);
 /* spawn.c of runtime/task: the first task of the run, queued on the calling worker */
 weft_task *wf_spawn_first(struct wf_worker *w, weft_fn fn, void *arg);
 
-/* ready.c: making things runnable */
+/* ready.c: the slow paths of runq.h */
 
-/* wf_ready - queue a task whose park this thread ended; any thread */
 void wf_ready(struct wf_task *t, bool soon);
-
-/* wf_push - owner: append an entry to the run queue, shedding to the global queue when full */
-void wf_push(struct wf_worker *w, uint64_t entry);
-
-/* wf_notify - after a push: wake a sleeper if nobody searches */
-void wf_notify(struct wf_runtime *rt, struct wf_worker *from);
+void wf_push_slow(struct wf_worker *w, uint64_t entry);
+uint64_t wf_next_slow(struct wf_worker *w);
+uint64_t wf_take_next(struct wf_worker *w, uint64_t entry);
+bool wf_tick(struct wf_worker *w, uint32_t tick);
+void wf_wake_some(struct wf_runtime *rt, struct wf_worker *from);
+void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry);
+void wf_unpush_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry);
+int wf_suspend_check_slow(struct wf_worker **w);
 
 /* loop.c */
 void wf_worker_loop(struct wf_worker *w);
 
 /* park.c */
+intptr_t wf_park_on(struct wf_worker *w, struct wf_park *park); /* wf_park; w: the caller's */
 void wf_timers_run(struct wf_worker *w);
 
 /*

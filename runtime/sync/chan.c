@@ -67,7 +67,7 @@ static inline char *ring_slot(weft_chan *c, size_t i)
 }
 
 /* Tries to send with the lock held; unlocks and returns 0 or -EPIPE when that settles it. */
-static inline int send_locked(weft_chan *c, const void *item)
+static inline int send_locked(struct wf_worker *w, weft_chan *c, const void *item)
 {
     if (__builtin_expect(c->closed, 0)) {
         wf_spin_unlock(&c->lock);
@@ -79,7 +79,7 @@ static inline int send_locked(weft_chan *c, const void *item)
             copy_item(r->item, item, c->item_size);
             r->result = 0;
             wf_spin_unlock(&c->lock);
-            wf_waitq_serve(r);
+            wf_waitq_serve(w, r);
             return 0;
         }
     }
@@ -92,7 +92,7 @@ static inline int send_locked(weft_chan *c, const void *item)
     return -EAGAIN;
 }
 
-static inline int recv_locked(weft_chan *c, void *item)
+static inline int recv_locked(struct wf_worker *w, weft_chan *c, void *item)
 {
     struct wf_waiter *s = NULL;
     if (c->count > 0) {
@@ -116,19 +116,18 @@ static inline int recv_locked(weft_chan *c, void *item)
         s->result = 0;
     wf_spin_unlock(&c->lock);
     if (s != NULL)
-        wf_waitq_serve(s);
+        wf_waitq_serve(w, s);
     return 0;
 }
 
 /* Suspends with the lock held. */
-static __attribute__((noinline)) int wait_locked(weft_chan *c, struct wf_waitq *q, void *item,
+static __attribute__((noinline)) int wait_locked(struct wf_worker *w, weft_chan *c,
+                                                 struct wf_waitq *q, void *item,
                                                  enum wf_wait_kind kind)
 {
     struct wf_waiter me;
-    wf_waiter_init(&me);
     me.item = item;
-    wf_waitq_push(q, &me);
-    int rc = wf_waitq_wait(q, &c->lock, &me, kind, c, WEFT_NEVER);
+    int rc = wf_waitq_wait(w, q, &c->lock, &me, kind, c, WEFT_NEVER);
     return rc == 0 ? me.result : rc;
 }
 
@@ -136,13 +135,14 @@ int weft_chan_send(weft_chan *c, const void *item)
 {
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
-    int rc = wf_suspend_check();
+    struct wf_worker *w = wf_worker();
+    int rc = wf_suspend_check_on(&w); /* -EPERM: a plain thread, which is welcome */
     if (__builtin_expect(rc == -ECANCELED, 0))
         return rc;
     wf_spin_lock(&c->lock);
-    rc = send_locked(c, item);
+    rc = send_locked(w, c, item);
     if (rc == -EAGAIN)
-        rc = wait_locked(c, &c->senders, (void *)(uintptr_t)item, WF_WAIT_CHAN_SEND);
+        rc = wait_locked(w, c, &c->senders, (void *)(uintptr_t)item, WF_WAIT_CHAN_SEND);
     return rc;
 }
 
@@ -150,13 +150,14 @@ int weft_chan_recv(weft_chan *c, void *item)
 {
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
-    int rc = wf_suspend_check();
+    struct wf_worker *w = wf_worker();
+    int rc = wf_suspend_check_on(&w); /* -EPERM: a plain thread, which is welcome */
     if (__builtin_expect(rc == -ECANCELED, 0))
         return rc;
     wf_spin_lock(&c->lock);
-    rc = recv_locked(c, item);
+    rc = recv_locked(w, c, item);
     if (rc == -EAGAIN)
-        rc = wait_locked(c, &c->receivers, item, WF_WAIT_CHAN_RECV);
+        rc = wait_locked(w, c, &c->receivers, item, WF_WAIT_CHAN_RECV);
     return rc;
 }
 
@@ -165,7 +166,7 @@ int weft_chan_try_send(weft_chan *c, const void *item)
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
     wf_spin_lock(&c->lock);
-    int rc = send_locked(c, item);
+    int rc = send_locked(wf_worker(), c, item);
     if (rc == -EAGAIN)
         wf_spin_unlock(&c->lock);
     return rc;
@@ -176,7 +177,7 @@ int weft_chan_try_recv(weft_chan *c, void *item)
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
     wf_spin_lock(&c->lock);
-    int rc = recv_locked(c, item);
+    int rc = recv_locked(wf_worker(), c, item);
     if (rc == -EAGAIN)
         wf_spin_unlock(&c->lock);
     return rc;
@@ -198,7 +199,7 @@ int weft_chan_close(weft_chan *c)
     wf_spin_unlock(&c->lock);
     while ((w = gone) != NULL) {
         gone = w->next;
-        wf_waitq_serve(w);
+        wf_waitq_serve(wf_worker(), w);
     }
     return 0;
 }

@@ -8,15 +8,14 @@
  * the lock, when it resumes. So a won waiter gets exactly one hand-over, a lost one leaves no trace.
  * A plain thread waits on a futex word instead of a park and cannot be cancelled.
  *
- * Use:  lock; wf_waitq_push(q, &me); wf_waitq_wait(q, lock, &me, kind, obj, deadline) - it returns
- * with the lock not held: 0 when it was served (me.result is the waker's), else -ECANCELED or
- * -ETIMEDOUT and it is no longer in the queue.
+ * Use: lock; wf_waitq_wait(w, q, lock, &me, ...), which returns with the lock not held: 0 when it was
+ * served (me.result is the waker's), else -ECANCELED or -ETIMEDOUT and no longer in the queue.
+ * `w` is the calling worker, NULL on a plain thread.
  */
 #ifndef WF_WAITQ_H
 #define WF_WAITQ_H
 
-#include "runtime/base/spin.h"
-#include "runtime/sched/sched.h"
+#include "runtime/sched/runq.h"
 
 struct wf_waiter {
     struct wf_waiter *next, *prev; /* lock: object's */
@@ -24,9 +23,8 @@ struct wf_waiter {
     struct wf_task *task;          /* between take and serve: the won task */
     WF_ATOMIC(uint32_t) word;      /* thread: 0 waits, 1 served */
     bool linked;                   /* lock: object's */
-    bool served;                   /* lock: object's */
     int result;                    /* written by the waker before it serves */
-    void *item;                    /* the object's */
+    void *item;                    /* the object's; set before the wait */
 };
 
 struct wf_waitq {
@@ -38,22 +36,47 @@ static inline bool wf_waitq_empty(const struct wf_waitq *q)
     return q->head == NULL;
 }
 
-/* wf_waiter_init - the calling task or thread, before the park */
-void wf_waiter_init(struct wf_waiter *me);
-
-/* wf_waitq_push - lock held: append */
-void wf_waitq_push(struct wf_waitq *q, struct wf_waiter *me);
+static inline void wf_waitq_unlink(struct wf_waitq *q, struct wf_waiter *waiter)
+{
+    if (waiter->prev != NULL)
+        waiter->prev->next = waiter->next;
+    else
+        q->head = waiter->next;
+    if (waiter->next != NULL)
+        waiter->next->prev = waiter->prev;
+    else
+        q->tail = waiter->prev;
+    waiter->linked = false;
+}
 
 /*
  * wf_waitq_take - lock held: take the oldest waiter that can still be served, NULL: none
  * The caller may write to what its frame offers, must then call wf_waitq_serve, after the unlock.
  */
-struct wf_waiter *wf_waitq_take(struct wf_waitq *q);
+static inline struct wf_waiter *wf_waitq_take(struct wf_waitq *q)
+{
+    struct wf_waiter *waiter;
+    while ((waiter = q->head) != NULL) {
+        wf_waitq_unlink(q, waiter);
+        if (waiter->ticket == 0 || (waiter->task = wf_wake_begin_on(waiter->ticket)) != NULL)
+            break;
+    }
+    return waiter;
+}
+
+/* wf_waitq_serve_thread - the same for a plain thread that waits */
+void wf_waitq_serve_thread(struct wf_waiter *waiter);
 
 /* wf_waitq_serve - end the wait of a taken waiter, which is gone afterwards */
-void wf_waitq_serve(struct wf_waiter *waiter);
+static inline void wf_waitq_serve(struct wf_worker *w, struct wf_waiter *waiter)
+{
+    if (__builtin_expect(waiter->ticket != 0, 1))
+        wf_wake_end_on(w, waiter->task, WF_WOKEN, true);
+    else
+        wf_waitq_serve_thread(waiter);
+}
 
-int wf_waitq_wait(struct wf_waitq *q, struct wf_spin *lock, struct wf_waiter *me,
-                  enum wf_wait_kind kind, void *obj, weft_deadline deadline);
+int wf_waitq_wait(struct wf_worker *w, struct wf_waitq *q, struct wf_spin *lock,
+                  struct wf_waiter *me, enum wf_wait_kind kind, void *obj, weft_deadline deadline);
 
 #endif

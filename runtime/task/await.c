@@ -23,9 +23,9 @@ intptr_t wf_task_consume(struct wf_task *t)
     return result;
 }
 
-bool wf_run_in_place(struct wf_task *self, struct wf_task *t, bool joined, intptr_t *result)
+bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr_t *result)
 {
-    struct wf_worker *w = wf_worker();
+    struct wf_task *self = w->task;
     struct wf_fiber *f = w->fiber;
     uint64_t s = wf_load_rlx(&t->state);
     if ((s & WF_TS_PHASE) != WF_TS_QUEUED || wf_stack_room(f) < WF_PLACE_ROOM ||
@@ -33,6 +33,7 @@ bool wf_run_in_place(struct wf_task *self, struct wf_task *t, bool joined, intpt
         return false;
     if (!wf_ts_claim(&t->state, wf_ts_epoch(s)))
         return false;
+    wf_unpush_fresh(w, t, wf_entry_fresh(wf_ticket(t, wf_ts_epoch(s))));
     t->desc.outer = &self->desc;
     t->inherited = wf_task_deadline(self);
     wf_store_sc(&self->inner, t); /* order: cancel-inner */
@@ -63,7 +64,9 @@ bool wf_run_in_place(struct wf_task *self, struct wf_task *t, bool joined, intpt
 static void recheck(void *arg, uint64_t ticket)
 {
     struct wf_task *t = arg;
-    if (wf_load_acq(&t->joiner) == WF_JOINER_ENDED) /* order: joiner */
+    /* Not a load: an earlier value would do no harm only if the finisher then saw the park. Of two
+     * swaps of one word the later one sees what came before the earlier one. */
+    if (wf_add_acqrel(&t->joiner, 0) == WF_JOINER_ENDED) /* order: joiner */
         (void)wf_wake(ticket, WF_WOKEN);
 }
 
@@ -98,19 +101,20 @@ static intptr_t join(struct wf_task *t, bool cancelled)
 
 intptr_t weft_await(weft_task *task)
 {
-    struct wf_task *t = wf_task_of(task), *self;
+    struct wf_task *t = wf_task_of(task);
+    struct wf_worker *w = wf_worker();
     if (__builtin_expect(t == NULL, 0))
         return -ENOMEM;
-    int rc = wf_suspend_check();
-    if (__builtin_expect(rc == -EPERM, 0))
-        return rc;
-    self = wf_self();
-    if (__builtin_expect(t == self, 0))
-        return -EDEADLK;
-    if (__builtin_expect(rc < 0, 0))
+    int rc = wf_suspend_check_on(&w);
+    if (__builtin_expect(rc < 0, 0)) {
+        if (rc == -EPERM)
+            return rc;
         wf_cancel_task(t, "awaiter cancelled");
+    }
+    if (__builtin_expect(t == w->task, 0))
+        return -EDEADLK;
     intptr_t result;
-    if (wf_run_in_place(self, t, false, &result))
+    if (wf_run_in_place(w, t, false, &result))
         return result;
     return join(t, rc < 0);
 }

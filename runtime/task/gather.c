@@ -88,13 +88,6 @@ static bool join_all(struct gather *g)
     return cancel;
 }
 
-static void unlock_after(void *arg, uint64_t ticket)
-{
-    struct gather *g = arg;
-    (void)ticket;
-    wf_spin_unlock(&g->lock);
-}
-
 /* Waits until nothing is open; -ECANCELED when the gatherer was cancelled meanwhile. */
 static int wait_all(struct gather *g, bool firm)
 {
@@ -103,8 +96,7 @@ static int wait_all(struct gather *g, bool firm)
                            .mode = firm ? WF_PARK_FIRM : WF_PARK_DIRECT,
                            .obj = g,
                            .deadline = WEFT_NEVER,
-                           .after = unlock_after,
-                           .arg = g};
+                           .unlock = &g->lock};
     for (;;) {
         wf_spin_lock(&g->lock);
         if (g->open == 0)
@@ -133,7 +125,7 @@ static int gather(struct gather *g, intptr_t results[])
     for (size_t i = 0; i < g->n; i++) {
         intptr_t result;
         if (g->tasks[i] != NULL)
-            (void)wf_run_in_place(wf_self(), wf_task_of(g->tasks[i]), true, &result);
+            (void)wf_run_in_place(wf_worker(), wf_task_of(g->tasks[i]), true, &result);
     }
     int cut = wait_all(g, rc < 0);
     for (size_t i = 0; i < g->n; i++) {

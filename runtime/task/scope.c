@@ -22,13 +22,6 @@ struct wf_scope_wait {
     bool granted; /* lock: scope */
 };
 
-static void unlock_after(void *arg, uint64_t ticket)
-{
-    struct wf_scope *scope = arg;
-    (void)ticket;
-    wf_spin_unlock(&scope->lock);
-}
-
 struct wf_scope *wf_scope_of(const struct wf_task *t)
 {
     for (struct wf_frame *f = t->frames; f != NULL; f = f->outer)
@@ -70,8 +63,7 @@ static int wait_for_room_locked(struct wf_scope *scope)
                            .mode = WF_PARK_DIRECT,
                            .obj = scope,
                            .deadline = WEFT_NEVER,
-                           .after = unlock_after,
-                           .arg = scope};
+                           .unlock = &scope->lock};
     int rc = (int)wf_park(&park);
     wf_spin_lock(&scope->lock);
     if (node.granted)
@@ -210,8 +202,7 @@ static bool join_children(struct wf_scope *scope)
                            .mode = WF_PARK_DIRECT,
                            .obj = scope,
                            .deadline = WEFT_NEVER,
-                           .after = unlock_after,
-                           .arg = scope};
+                           .unlock = &scope->lock};
     for (;;) {
         wf_spin_lock(&scope->lock);
         if (scope->live == 0)

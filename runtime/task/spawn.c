@@ -49,8 +49,7 @@ static void launch(struct wf_worker *w, struct wf_task *t, uint64_t state)
     if (__builtin_expect(wf_load_rlx(&t->cancel) != 0, 0))
         state |= WF_TS_CANCEL;
     uint64_t epoch = wf_ts_spawn(&t->state, state);
-    wf_push(w, wf_entry_fresh(wf_ticket(t, epoch)));
-    wf_notify(w->rt, w);
+    wf_push_fresh(w, t, wf_entry_fresh((uint64_t)t->desc.index << WF_TASK_EPOCH_BITS | epoch));
 }
 
 weft_task *wf_spawn_first(struct wf_worker *w, weft_fn fn, void *arg)

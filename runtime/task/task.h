@@ -6,7 +6,7 @@
 #include <weft/scope.h>
 
 #include "runtime/sched/frame_stack.h"
-#include "runtime/sched/worker.h"
+#include "runtime/sched/runq.h"
 
 static inline struct wf_task *wf_task_of(weft_task *handle)
 {
@@ -42,11 +42,11 @@ int wf_scope_add(struct wf_scope *scope, struct wf_task *t);
 void wf_scope_remove(struct wf_scope *scope, struct wf_task *t);
 
 /*
- * wf_run_in_place - try to claim a fresh task and run it here, on the stack of self
+ * wf_run_in_place - try to claim a fresh task and run it here, on the stack of the worker's task
  * @joined: a joiner is registered, it will consume the task; else it is consumed here
  * True: it ran, *result is its result.
  */
-bool wf_run_in_place(struct wf_task *self, struct wf_task *t, bool joined, intptr_t *result);
+bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr_t *result);
 
 /* wf_task_consume - take the result of an ended task whose HANDLE the caller cleared, and free it */
 intptr_t wf_task_consume(struct wf_task *t);
