@@ -34,6 +34,8 @@ void server_parse(struct server_options *o, int argc, char **argv)
             o->http = true;
         else if (strcmp(a, "--lease") == 0)
             o->lease = true;
+        else if (strcmp(a, "--exchange") == 0)
+            o->exchange = true;
         else if (strcmp(a, "--no-spin") == 0)
             o->no_spin = true;
         else if (strcmp(a, "--toggle") == 0)
@@ -47,7 +49,8 @@ void server_parse(struct server_options *o, int argc, char **argv)
         else {
             fprintf(stderr,
                     "usage: %s [--addr IP:PORT] [--http] [--spin US]\n"
-                    "       weft servers: [--workers N] [--lease] [--no-spin] [--toggle US]\n",
+                    "       weft servers: [--workers N] [--lease | --exchange] [--no-spin] "
+                    "[--toggle US]\n",
                     argv[0]);
             exit(2);
         }

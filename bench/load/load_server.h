@@ -19,6 +19,7 @@ struct server_options {
     const char *addr;   /* --addr 127.0.0.1:0 */
     bool http;          /* --http: answer requests; else echo */
     bool lease;         /* --lease: weft only, receive into leased buffers */
+    bool exchange;      /* --exchange: weft only, answer and wait for more in one call */
     unsigned workers;   /* --workers N: weft only */
     bool no_spin;       /* --no-spin: weft only, an idle worker sleeps at once */
     uint64_t spin_us;   /* --spin US: poll this long before sleeping */
