@@ -23,8 +23,9 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/spin.h"
 
-/* Sessions kept for reuse. */
-#define CACHE_MAX 256
+/* Sessions kept for reuse; and when more are in use, none lingers after its response. A session has
+ * four touched pages as a rule, so this is 16 MB, besides requests that are being handled. */
+#define SESSIONS_KEPT 1024
 /* Draining ends after so many bytes or so long. */
 #define DRAIN_MAX  (256u << 10)
 #define DRAIN_TIME WEFT_SEC(2)
@@ -34,12 +35,13 @@ struct http_server {
     struct wf_spin lock;
     struct wf_http_session *free; /* lock: */
     unsigned free_count;          /* lock: */
+    WF_ATOMIC(uint32_t) live;     /* lock: sessions in use; read without it as a hint */
 };
 
 struct http_conn {
     struct wf_http_io io;
     weft_conn *conn;
-    weft_ns write_timeout;
+    struct http_server *server;
 };
 
 static struct wf_http_session *session_take(struct http_server *server)
@@ -50,6 +52,7 @@ static struct wf_http_session *session_take(struct http_server *server)
         server->free = s->next;
         server->free_count--;
     }
+    wf_store_rlx(&server->live, wf_load_rlx(&server->live) + 1);
     wf_spin_unlock(&server->lock);
     return s != NULL ? s : wf_http_session_new(&server->config);
 }
@@ -57,7 +60,8 @@ static struct wf_http_session *session_take(struct http_server *server)
 static void session_give(struct http_server *server, struct wf_http_session *s)
 {
     wf_spin_lock(&server->lock);
-    bool keep = server->free_count < CACHE_MAX;
+    wf_store_rlx(&server->live, wf_load_rlx(&server->live) - 1);
+    bool keep = s != NULL && server->free_count < SESSIONS_KEPT;
     if (keep) {
         s->next = server->free;
         server->free = s;
@@ -87,7 +91,8 @@ static int conn_send(struct wf_http_io *io, struct iovec *iov, int count)
 {
     struct http_conn *c = conn_of(io);
     while (count > 0) {
-        (void)weft_conn_set_deadline(c->conn, WEFT_NEVER, coarse_now() + c->write_timeout);
+        (void)weft_conn_set_deadline(c->conn, WEFT_NEVER,
+                                     coarse_now() + c->server->config.write_timeout);
         ssize_t n = weft_writev(c->conn, iov, count);
         if (n < 0) {
             return (int)n;
@@ -135,6 +140,16 @@ static bool conn_stopping(struct wf_http_io *io)
     return wf_conn_stopping(conn_of(io)->conn);
 }
 
+static weft_ns conn_linger(struct wf_http_io *io)
+{
+    struct http_server *server = conn_of(io)->server;
+    if (WF_UNLIKELY(wf_load_rlx(&server->live) > SESSIONS_KEPT)) {
+        return 0;
+    }
+    weft_ns max = server->config.idle_timeout;
+    return max < WF_HTTP_LINGER ? max : WF_HTTP_LINGER;
+}
+
 /* Waits for a request without a buffer. Returns the session with `*received` bytes, or NULL. */
 static struct wf_http_session *wait_quiet(struct http_server *server, struct http_conn *c,
                                           weft_deadline deadline, size_t *received)
@@ -152,6 +167,8 @@ static struct wf_http_session *wait_quiet(struct http_server *server, struct htt
         WF_ASSERT(lease.len <= s->in_cap);
         memcpy(s->in, lease.data, lease.len);
         *received = lease.len;
+    } else {
+        session_give(server, NULL);
     }
     weft_lease_return(&lease);
     return s;
@@ -182,9 +199,10 @@ static int serve_conn(weft_conn *conn, void *arg)
         .io = {.exchange = conn_exchange,
                .send = conn_send,
                .now = conn_now,
-               .stopping = conn_stopping},
+               .stopping = conn_stopping,
+               .linger = conn_linger},
         .conn = conn,
-        .write_timeout = config->write_timeout,
+        .server = server,
     };
     weft_deadline deadline = coarse_now() + config->header_timeout;
     weft_deadline head_deadline = deadline;
@@ -197,8 +215,7 @@ static int serve_conn(weft_conn *conn, void *arg)
         }
         end = wf_http_session_run(s, &c.io, received, head_deadline);
         session_give(server, s);
-        weft_ns rest = config->idle_timeout - WF_HTTP_LINGER;
-        deadline = coarse_now() + (rest > 0 ? rest : 0);
+        deadline = c.io.idle_since + config->idle_timeout;
         head_deadline = 0; /* from the first byte on */
     } while (end == WF_HTTP_IDLE);
     if (end == WF_HTTP_DRAIN) {

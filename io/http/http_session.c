@@ -259,9 +259,14 @@ static bool more_input(struct wf_http_session *s, enum wf_http_end *end)
             return false;
         }
         s->in_pos = s->in_len = 0;
-        weft_ns linger = s->config->idle_timeout;
+        io->idle_since = now;
+        weft_ns linger = io->linger(io);
+        if (WF_UNLIKELY(linger == 0)) {
+            *end = wf_http_flush(s) == 0 ? WF_HTTP_IDLE : WF_HTTP_CLOSE;
+            return false;
+        }
         io->idle = true;
-        ssize_t n = receive(s, now + (linger < WF_HTTP_LINGER ? linger : WF_HTTP_LINGER));
+        ssize_t n = receive(s, now + linger);
         io->idle = false;
         *end = n == -ETIMEDOUT ? WF_HTTP_IDLE : WF_HTTP_CLOSE;
         return n > 0;

@@ -22,7 +22,7 @@
 #define WF_HTTP_IN_EXTRA (8u << 10)
 /* A body that the handler did not read is skipped up to this size, else the connection closes. */
 #define WF_HTTP_SKIP_MAX (64u << 10)
-/* How long a connection keeps its session after a response, waiting for the next request. */
+/* How long a connection may keep its session after a response, waiting for the next request. */
 #define WF_HTTP_LINGER WEFT_MSEC(500)
 
 struct wf_http_io {
@@ -36,9 +36,11 @@ struct wf_http_io {
     /* send - all bytes; 0 or -errno. The pieces may be modified. */
     int (*send)(struct wf_http_io *io, struct iovec *iov, int count);
     int64_t (*now)(struct wf_http_io *io);
-    bool (*stopping)(struct wf_http_io *io); /* no further requests on this connection */
-    uint64_t requests;                       /* served so far on this connection */
-    bool idle;                               /* the exchange waits between two requests */
+    bool (*stopping)(struct wf_http_io *io);  /* no further requests on this connection */
+    weft_ns (*linger)(struct wf_http_io *io); /* at most WF_HTTP_LINGER; 0: not at all */
+    uint64_t requests;                        /* served so far on this connection */
+    bool idle;                                /* the exchange waits between two requests */
+    weft_deadline idle_since;                 /* WF_HTTP_IDLE: when the last request was answered */
 };
 
 typedef int (*wf_http_handler)(weft_http_request *, weft_http_response *, void *arg);
@@ -109,7 +111,7 @@ void wf_http_session_free(struct wf_http_session *s);
  * @received: bytes that stand in s->in already
  * @head_deadline: when the first head must be complete
  *
- * WF_HTTP_IDLE comes only when an exchange timed out between requests.
+ * WF_HTTP_IDLE comes when nothing came between two requests for as long as the session may linger.
  */
 enum wf_http_end wf_http_session_run(struct wf_http_session *s, struct wf_http_io *io,
                                      size_t received, weft_deadline head_deadline);

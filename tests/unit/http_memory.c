@@ -79,13 +79,19 @@ static bool memory_stopping(struct wf_http_io *io)
     return WF_CONTAINER_OF(io, struct memory_io, io)->stop;
 }
 
+static weft_ns memory_linger(struct wf_http_io *io)
+{
+    return WF_CONTAINER_OF(io, struct memory_io, io)->no_linger ? 0 : WF_HTTP_LINGER;
+}
+
 void memory_io_init(struct memory_io *m, const char *in, size_t len)
 {
     *m = (struct memory_io){
         .io = {.exchange = memory_exchange,
                .send = memory_send,
                .now = memory_now,
-               .stopping = memory_stopping},
+               .stopping = memory_stopping,
+               .linger = memory_linger},
         .in = in,
         .in_len = len,
         .clock = 1,

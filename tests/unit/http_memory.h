@@ -13,6 +13,7 @@ struct memory_io {
     size_t piece; /* != 0: pieces of this size */
     bool eof;     /* after the input: the end of the stream; else silence until the deadline */
     bool stop;
+    bool no_linger; /* the session is given back after each batch */
     int send_error; /* every send fails with it */
     int64_t clock;
     char *out;

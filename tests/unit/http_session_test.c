@@ -272,6 +272,21 @@ TEST(a_stop_closes_after_the_request_in_hand)
     memory_io_fini(&io);
 }
 
+TEST(a_session_that_may_not_linger_ends_with_the_batch)
+{
+    struct memory_io io;
+    struct memory_run run;
+    memory_io_init(&io, GET GET GET GET, sizeof GET GET GET GET - 1);
+    io.cut = sizeof GET GET - 1;
+    io.no_linger = true;
+    serve(memory_handler, NULL, &io, &run);
+    ck_assert_str_eq(run.statuses, "200 200 200 200 I");
+    ck_assert_uint_eq(run.sends, 2);
+    ck_assert_int_eq(io.clock, 1);
+    memory_run_free(&run);
+    memory_io_fini(&io);
+}
+
 TEST(a_slow_head_is_cut_at_its_deadline)
 {
     struct weft_http_options options = {.size = sizeof options, .header_timeout = WEFT_SEC(3)};
