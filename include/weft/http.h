@@ -161,8 +161,8 @@ WEFT_API int weft_http_status(weft_http_response *response, int status);
  * @name: field name, a token; Content-Length, Transfer-Encoding and Connection are the server's own
  * @value: without control characters
  *
- * Return: 0; -EINVAL for bytes that do not belong there or a field of the server's; -ENOSPC when the
- * head would exceed 16 KiB; -EALREADY when the head was sent.
+ * Return: 0; -EINVAL for bytes that do not belong there or a field of the server's; -ENOSPC when
+ * the head would exceed 16 KiB; -EALREADY when the head was sent.
  * Context: the handler; never suspends. Both strings are copied.
  * Since: 0.1
  */

@@ -242,14 +242,14 @@ struct weft_serve_options {
 /**
  * weft_serve - accept connections on all workers and run a task for each, until stopped
  * @listener: an open listener, borrowed; stays open
- * @handler: called in its own task with the connection, which is closed after its return; its result
- * is logged when it is a failure other than -ECANCELED, -ECONNRESET and -EPIPE
+ * @handler: called in its own task with the connection, which is closed after its return; its
+ * result is logged when it is a failure other than -ECANCELED, -ECONNRESET and -EPIPE
  * @arg: passed to @handler
  * @options: NULL for defaults
  *
  * Stops on SIGTERM, SIGINT, weft_shutdown or a cancel of the caller: no more accepts, idle
- * connections end, handlers finish within the grace time and are cancelled then. When descriptors or
- * memory run out, accepting pauses and resumes by itself.
+ * connections end, handlers finish within the grace time and are cancelled then. When descriptors
+ * or memory run out, accepting pauses and resumes by itself.
  *
  * Return: 0 after a stop in which every handler finished; -ETIMEDOUT when some had to be cancelled;
  * -ECANCELED when the caller was cancelled; -EINVAL; errors of accept that do not pass.

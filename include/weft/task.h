@@ -191,7 +191,8 @@ WEFT_API int weft_cancelled(const char **reason);
  * weft_shutdown - begin the two-phase shutdown of the run
  *
  * Soft: accept loops, idle keep-alive connections and soft_stop tasks end. After
- * options.shutdown_grace everything else is cancelled. A second call goes to the hard phase at once.
+ * options.shutdown_grace everything else is cancelled. A second call goes to the hard phase at
+ * once.
  *
  * Return: 0; -EPERM when no runtime is running.
  * Context: any thread; signal handlers too. Never suspends.

@@ -72,11 +72,12 @@ WEFT_API int weft_timeout_close(struct weft_timeout *block);
 WEFT_API void weft_timeout_leave_(struct weft_timeout *block);
 
 /*
- * WEFT_TIMEOUT(rc, WEFT_SEC(2)) { ... } - a block whose suspending calls together end at a deadline.
+ * WEFT_TIMEOUT(rc, WEFT_SEC(2)) { ... } - a block whose suspending calls together end at a
+ * deadline.
  *
  * When it passes, the call that is waiting, and each later one in the block, returns -ECANCELED;
- * after the block the int rc is -ETIMEDOUT, else 0. Blocks nest; the earliest deadline counts. Leave
- * the block by running off its end, `break` or `continue` (both end it), or `return`.
+ * after the block the int rc is -ETIMEDOUT, else 0. Blocks nest; the earliest deadline counts.
+ * Leave the block by running off its end, `break` or `continue` (both end it), or `return`.
  * Idea: asyncio.timeout
  */
 #define WEFT_TIMEOUT(rc, timeout)                                                                  \

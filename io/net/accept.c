@@ -4,8 +4,8 @@
  *
  * Each acceptor belongs to one worker; only that worker's thread submits and cancels its operation.
  * Anyone who changes what should be (start, room again, retry time reached, closing) *kicks* the
- * acceptors: a message to each worker, which compares what should be with what is (settle). So there
- * is one place that decides:
+ * acceptors: a message to each worker, which compares what should be with what is (settle). So
+ * there is one place that decides:
  *
  *   wanted = started, not closing, no fatal error, not before retry_at, room > 0
  *   not wanted and armed   -> cancel; its last completion settles again
@@ -15,9 +15,9 @@
  * Room is max - pending - live. Pending connections are never dropped: a burst may exceed the room
  * by what one multishot took before its cancel.
  *
- * Running out of descriptors or memory ends an accept. Then nothing is armed before retry_at (10 ms,
- * doubling to 100), or the end of a connection of the service; a task in wf_listener_take holds the
- * timer. Nothing spins: one accept fails per period and socket.
+ * Running out of descriptors or memory ends an accept. Then nothing is armed before retry_at (10
+ * ms, doubling to 100), or the end of a connection of the service; a task in wf_listener_take holds
+ * the timer. Nothing spins: one accept fails per period and socket.
  *
  * A connection is handed straight to a waiting task if there is one, of the same worker by
  * preference. Lock order: listener -> the wake-up's own.

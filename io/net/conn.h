@@ -10,11 +10,12 @@
  *   STOP     the service is stopping: idle waits end with -ESHUTDOWN; set once
  *
  * An operation in flight is ended in one of three ways: a cancel of its task (the scheduler's), the
- * shutdown(2) of weft_close, which is sticky and so cannot come too early, or, for an idle wait at a
- * stop, a cancel of exactly that operation on the worker that has it: bytes that arrive at that
+ * shutdown(2) of weft_close, which is sticky and so cannot come too early, or, for an idle wait at
+ * a stop, a cancel of exactly that operation on the worker that has it: bytes that arrive at that
  * moment are still delivered. Idle waits therefore name their operation in idle_op, under `lock`.
  *
- * order: conn-state - what the previous reader or writer left in the fields is seen by the next one.
+ * order: conn-state - what the previous reader or writer left in the fields is seen by the next
+ * one.
  */
 #ifndef WF_CONN_H
 #define WF_CONN_H
@@ -57,7 +58,8 @@ struct weft_conn {
 };
 WF_STATIC_ASSERT(sizeof(struct weft_conn) <= 96, "an idle connection costs little");
 
-/* wf_conn_new - a connection for a connected socket in blocking mode, which it owns; NULL: -ENOMEM */
+/* wf_conn_new - a connection for a connected socket in blocking mode, which it owns; NULL:
+ * -ENOMEM */
 weft_conn *wf_conn_new(int fd);
 
 /* wf_conn_drop - close a connection that nobody uses; never suspends; any thread */
@@ -117,8 +119,8 @@ static inline bool wf_conn_stopping(weft_conn *conn)
  *
  * Return: as weft_read when *sent == out_len: bytes, 0 at the end of the stream, -ECANCELED,
  * -ETIMEDOUT, -ESHUTDOWN (idle, see wf_conn_set_idle) or the error, with nothing read. Bytes that
- * arrived are returned even when the task was cancelled. When *sent < out_len it is the error of the
- * write (never >= 0) and nothing was read: the stream is broken, close it.
+ * arrived are returned even when the task was cancelled. When *sent < out_len it is the error of
+ * the write (never >= 0) and nothing was read: the stream is broken, close it.
  * Context: tasks; needs both the reader's and the writer's turn (-EBUSY). Suspends; a cancellation
  * point.
  */

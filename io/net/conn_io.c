@@ -38,7 +38,8 @@ static ssize_t recv_now(weft_conn *conn, void *buf, size_t n)
     return r;
 }
 
-/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the same. */
+/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the
+ * same. */
 static ssize_t recv_at_stop(weft_conn *conn, void *buf, size_t n)
 {
     ssize_t r = recv_now(conn, buf, n);

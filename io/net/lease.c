@@ -3,11 +3,12 @@
  * lease.c - receive buffers that are lent out, one bounded pool per worker
  *
  * weft_recv_lease waits with a poll operation and takes a buffer only when there is something to
- * receive. A buffer belongs for ever to the pool (worker) where it was taken; a return from anywhere
- * goes to that pool, so no pool drains into another and the bound (options.buffers a pool) is exact.
- * At the bound the task waits in the pool's queue, first come first served, and a returned buffer is
- * handed over: back-pressure reaches the sender through the socket's buffer. Only a task that holds
- * all of the pool's buffers itself gets -ENOBUFS, because it would wait for itself.
+ * receive. A buffer belongs for ever to the pool (worker) where it was taken; a return from
+ * anywhere goes to that pool, so no pool drains into another and the bound (options.buffers a pool)
+ * is exact. At the bound the task waits in the pool's queue, first come first served, and a
+ * returned buffer is handed over: back-pressure reaches the sender through the socket's buffer.
+ * Only a task that holds all of the pool's buffers itself gets -ENOBUFS, because it would wait for
+ * itself.
  *
  * One short lock per pool; the pools' own workers take it nearly always. All fields: lock.
  *
@@ -96,7 +97,8 @@ static void lend_locked(struct pool *p, struct buffer *b, uint64_t holder)
     wf_list_push_back(&p->lent, &b->link);
 }
 
-/* A buffer within the bound; its place is counted, so a new one may be allocated after the unlock. */
+/* A buffer within the bound; its place is counted, so a new one may be allocated after the
+ * unlock. */
 static struct buffer *take_idle_locked(struct pool *p, size_t size)
 {
     struct buffer *b = p->idle;
@@ -285,7 +287,8 @@ static ssize_t recv_now(weft_conn *conn, struct weft_lease *lease)
     return r;
 }
 
-/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the same. */
+/* An idle wait was ended by a stop: bytes that came in the same moment are delivered all the
+ * same. */
 static ssize_t recv_at_stop(weft_conn *conn, struct weft_lease *lease)
 {
     ssize_t r = recv_now(conn, lease);

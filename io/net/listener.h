@@ -64,7 +64,8 @@ struct weft_listener {
  */
 int wf_listener_take(weft_listener *listener, unsigned near, bool serving, weft_conn **out);
 
-/* wf_listener_ended - a connection taken by a service has been closed; any worker, never suspends */
+/* wf_listener_ended - a connection taken by a service has been closed; any worker, never
+ * suspends */
 void wf_listener_ended(weft_listener *listener);
 
 /* wf_listener_serve_start - 0; -EBUSY: another service is using it */

@@ -2,10 +2,10 @@
 /*
  * serve.c - a task per connection, until stopped
  *
- * The caller of weft_serve opens a scope and spawns into it one accepting task per listening socket;
- * these spawn a handler task per connection into the same scope. A connection is in the service's
- * list from before its spawn to its close, so that one whose task was cancelled before it ran is
- * closed all the same.
+ * The caller of weft_serve opens a scope and spawns into it one accepting task per listening
+ * socket; these spawn a handler task per connection into the same scope. A connection is in the
+ * service's list from before its spawn to its close, so that one whose task was cancelled before it
+ * ran is closed all the same.
  *
  * Phases, moved by the caller's task alone (events arrive by wake):
  *   RUNNING -> DRAINING   shutdown (soft), cancel of the caller, a listener that broke

@@ -4,8 +4,9 @@
  *
  * One exchange to take, one release store to give. Good for words inside tasks, channels and scopes
  * that are almost never contended; not good for anything that may block, allocate or call out.
- * A waiter backs off exponentially, which lets the holder's core run on (a fair hand-over would move
- * the line at every step), and gives its time slice away when the holder seems to be descheduled.
+ * A waiter backs off exponentially, which lets the holder's core run on (a fair hand-over would
+ * move the line at every step), and gives its time slice away when the holder seems to be
+ * descheduled.
  *
  * order: spin - the release store of the unlock pairs with the acquire exchange of the next lock.
  */

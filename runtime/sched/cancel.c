@@ -8,9 +8,9 @@
  * overlooked. order: cancel-source - the source's release store before the swap that sets the bit,
  * whose acquire side is the owner's read of the bit.
  *
- * A parked task is handled by the same swap that sets the bit: a plain park ends there; an operation
- * is cancelled by a message to the worker whose driver has it, which pins the park frame (POSTED)
- * until the message was handled; a firm park ends by itself.
+ * A parked task is handled by the same swap that sets the bit: a plain park ends there; an
+ * operation is cancelled by a message to the worker whose driver has it, which pins the park frame
+ * (POSTED) until the message was handled; a firm park ends by itself.
  *
  * A task that runs in place of an await of another one hangs on that one's `inner`. The cancel is
  * handed on along that chain under the cancel lock. The awaiter stores `inner` (seq_cst) and then

@@ -11,9 +11,9 @@
  * Invariants: head <= tail <= head + WF_DEQUE_CAP; each pushed entry is returned exactly once.
  *
  * order: deque-publish - the slot store is before the release store of `tail`; thieves load `tail`
- * with acquire. order: deque-reuse - the swap of `head` releases; the owner's acquire load of `head`
- * in push lets it overwrite only slots that were read. With more than one worker the store of `tail`
- * is seq_cst: see idle.h, order: idle-dekker.
+ * with acquire. order: deque-reuse - the swap of `head` releases; the owner's acquire load of
+ * `head` in push lets it overwrite only slots that were read. With more than one worker the store
+ * of `tail` is seq_cst: see idle.h, order: idle-dekker.
  *
  * Not good for: LIFO use, other producers. Rejected: Chase-Lev (LIFO owner end starves old I/O; the
  * FIFO ring costs the same under a hammering thief).

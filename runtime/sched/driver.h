@@ -89,13 +89,14 @@ struct wf_driver_ops {
      */
     void (*submit_pair)(struct wf_driver *d, struct wf_op *first, struct wf_op *second);
     /*
-     * cancel: ask for the end of an operation. It always gets through, however many are cancelled at
-     * once. Does nothing for one that is idle or was asked before.
+     * cancel: ask for the end of an operation. It always gets through, however many are cancelled
+     * at once. Does nothing for one that is idle or was asked before.
      */
     void (*cancel)(struct wf_driver *d, struct wf_op *op);
     /* poll: hand queued operations to the kernel, run completions, never block. Count of done(). */
     unsigned (*poll)(struct wf_driver *d);
-    /* sleep: as poll, but blocks until a completion, a wake() or `deadline` (weft_now, WEFT_NEVER). */
+    /* sleep: as poll, but blocks until a completion, a wake() or `deadline` (weft_now,
+     * WEFT_NEVER). */
     unsigned (*sleep)(struct wf_driver *d, int64_t deadline);
     /* ready: from memory only, would poll() have something to run? */
     bool (*ready)(struct wf_driver *d);

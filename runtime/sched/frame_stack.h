@@ -2,9 +2,9 @@
 /*
  * frame_stack.h - the open blocks (timeouts, scopes) of a task
  *
- * Blocks stand in the frames of the task and are linked innermost first. Only the task itself pushes
- * and pops; `cancelled` may be set by any thread (a scope being cancelled), followed by the CANCEL
- * bit of the task's state word.
+ * Blocks stand in the frames of the task and are linked innermost first. Only the task itself
+ * pushes and pops; `cancelled` may be set by any thread (a scope being cancelled), followed by the
+ * CANCEL bit of the task's state word.
  */
 #ifndef WF_FRAME_STACK_H
 #define WF_FRAME_STACK_H

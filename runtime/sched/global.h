@@ -3,8 +3,9 @@
  * global.h - the run queue that all workers share: overflow, wakes from other threads
  *
  * A list of chunks of entries under a spin lock; `count` may be read without it to skip an empty
- * queue. First in, first out. A worker takes up to half a chunk at a time, so the lock is taken once
- * per many entries; an overflowing deque hands half of itself over at once, without stale entries.
+ * queue. First in, first out. A worker takes up to half a chunk at a time, so the lock is taken
+ * once per many entries; an overflowing deque hands half of itself over at once, without stale
+ * entries.
  *
  * order: idle-dekker - `count` is stored and loaded seq_cst: see idle.h.
  */

@@ -20,7 +20,8 @@ int weft_trace_level(int level)
     return before < 0 ? 0 : before;
 }
 
-/* A mark is there to be timed: it reads the clock, and what follows on this worker has that time. */
+/* A mark is there to be timed: it reads the clock, and what follows on this worker has that
+ * time. */
 void weft_mark(const char *name, uint32_t value)
 {
     struct wf_worker *w = wf_worker();

@@ -3,7 +3,8 @@
  * op.c - running one driver operation, or a linked pair, as a suspension of the calling task
  *
  * The operation is submitted by the after-switch action, so its completion finds the task parked.
- * Completions run on the submitting worker's thread, as do the timer of the park and the messages of
+ * Completions run on the submitting worker's thread, as do the timer of the park and the messages
+ * of
  * cancels: those three never race with each other.
  */
 #include "runtime/base/assert.h"

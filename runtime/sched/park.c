@@ -3,9 +3,9 @@
  * park.c - suspending the calling task: park, yield, timers of parks, block deadlines
  *
  * Order of a park: (1) the task fills its descriptor and arms its timer; (2) it leaves its stack;
- * (3) the after-switch action publishes WAITING with the next epoch, then runs the caller's `after`.
- * Everything that may wake it holds a ticket with that epoch, so nothing can happen before (3), and
- * after (3) the frame may vanish at any moment: the action works on copies.
+ * (3) the after-switch action publishes WAITING with the next epoch, then runs the caller's
+ * `after`. Everything that may wake it holds a ticket with that epoch, so nothing can happen before
+ * (3), and after (3) the frame may vanish at any moment: the action works on copies.
  * A plain park that finds CANCEL set in (3) is not published; the task is queued with -ECANCELED.
  */
 #include <weft/time.h>

@@ -3,9 +3,9 @@
  * ready.c - making things runnable: wakes, the run queue's tail, waking sleepers, choosing the next
  *
  * A wake is two steps so that the waker can hand something over in between: wf_wake_begin wins the
- * park, wf_wake_end queues the task. Wakes from a worker go to its own queue: the run-next slot when
- * `soon` (message passing: the woken task runs next, on the warm core), else the tail of the deque.
- * Wakes from other threads go to the global queue. Pinned tasks go home through the inbox.
+ * park, wf_wake_end queues the task. Wakes from a worker go to its own queue: the run-next slot
+ * when `soon` (message passing: the woken task runs next, on the warm core), else the tail of the
+ * deque. Wakes from other threads go to the global queue. Pinned tasks go home through the inbox.
  */
 #include "runtime/base/assert.h"
 #include "runtime/sched/runq.h"
@@ -152,7 +152,8 @@ static uint64_t take_global(struct wf_worker *w)
     return n > 0 ? entry[0] : 0;
 }
 
-/* Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring and the global queue. */
+/* Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring and the global
+ * queue. */
 bool wf_tick(struct wf_worker *w, uint32_t tick)
 {
     w->trace.tsc = wf_cycles();

@@ -4,9 +4,9 @@
  *
  * Start: memory and area, worker 0 on the calling thread (its driver first: the usual reason for a
  * failure), then the other threads; only when all have opened does the main task get queued.
- * End: the main task returns -> `closing` -> every task is cancelled again and again by idle workers
- * until the sums of spawned and ended tasks agree -> `stop` -> threads are joined. Reading all
- * `ended` before all `spawned` makes equal sums mean that no task lived at the first reading.
+ * End: the main task returns -> `closing` -> every task is cancelled again and again by idle
+ * workers until the sums of spawned and ended tasks agree -> `stop` -> threads are joined. Reading
+ * all `ended` before all `spawned` makes equal sums mean that no task lived at the first reading.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -59,8 +59,8 @@ enum wf_park_mode {
 
 /*
  * wf_suspend_check - first line of every suspending call
- * Returns 0, -EPERM outside a task, -ECANCELED when the task is cancelled. Charges the budget: every
- * so many calls that complete at once, the task yields here.
+ * Returns 0, -EPERM outside a task, -ECANCELED when the task is cancelled. Charges the budget:
+ * every so many calls that complete at once, the task yields here.
  */
 int wf_suspend_check(void);
 
@@ -69,9 +69,9 @@ int wf_suspend_check(void);
  *
  * Use: fill kind, mode, obj, deadline; wf_park_ticket() gives the ticket to leave with the waker;
  * wf_park() suspends. When the task has left its stack and can be woken, `unlock` is released, then
- * `after` runs (hand-over to another thread); it must not suspend, and from its first effect on the frame of
- * the task may be gone: it gets the ticket by value. If the task is cancelled or its deadline
- * has passed before it could suspend, wf_park still runs `after` and returns.
+ * `after` runs (hand-over to another thread); it must not suspend, and from its first effect on the
+ * frame of the task may be gone: it gets the ticket by value. If the task is cancelled or its
+ * deadline has passed before it could suspend, wf_park still runs `after` and returns.
  */
 struct wf_park {
     enum wf_wait_kind kind;
@@ -109,8 +109,8 @@ int wf_park_cause(void);
 /*
  * wf_wake - end the park that a ticket names
  * @code: what wf_park returns there
- * Returns true when this call ended it. Any thread. Wakes from tasks of the same worker put the task
- * into the run-next slot when `soon`, else behind the queue.
+ * Returns true when this call ended it. Any thread. Wakes from tasks of the same worker put the
+ * task into the run-next slot when `soon`, else behind the queue.
  */
 bool wf_wake(uint64_t ticket, intptr_t code);
 bool wf_wake_soon(uint64_t ticket, intptr_t code);
@@ -134,17 +134,17 @@ void wf_wake_end(struct wf_task *t, intptr_t code, bool soon);
 int wf_op_run(struct wf_op *op, enum wf_wait_kind kind, weft_deadline deadline);
 
 /*
- * wf_op_run_pair - submit `first` and, once it moved all its bytes, `second`; suspend until both are
- * done. The result of each is in its res (-ECANCELED for one that did not start).
+ * wf_op_run_pair - submit `first` and, once it moved all its bytes, `second`; suspend until both
+ * are done. The result of each is in its res (-ECANCELED for one that did not start).
  */
 void wf_op_run_pair(struct wf_op *first, struct wf_op *second, enum wf_wait_kind kind,
                     weft_deadline deadline);
 
 /*
  * wf_op_submit - submit an operation that no task waits for (a multishot accept); op->done is set
- * and is called on this worker. wf_op_cancel - ask for its end: only on the worker that submitted it
- * (in a wf_post function, or a task that has not suspended since), and before its last completion;
- * -EPERM elsewhere. Both from tasks and wf_post functions.
+ * and is called on this worker. wf_op_cancel - ask for its end: only on the worker that submitted
+ * it (in a wf_post function, or a task that has not suspended since), and before its last
+ * completion; -EPERM elsewhere. Both from tasks and wf_post functions.
  */
 void wf_op_submit(struct wf_op *op);
 int wf_op_cancel(struct wf_op *op);

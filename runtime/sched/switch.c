@@ -3,12 +3,12 @@
  * switch.c - moving between fibers, running tasks on them
  *
  * One switch site: wf_switch(). The side that leaves names an action (w->after) which the side that
- * arrives runs first, when the other fiber is off its stack: publish it as parked, queue it, recycle
- * it. Actions run on the same thread, so they may use the worker that they are given.
+ * arrives runs first, when the other fiber is off its stack: publish it as parked, queue it,
+ * recycle it. Actions run on the same thread, so they may use the worker that they are given.
  *
  * A fiber's life: trampoline() runs claimed tasks one after the other as plain calls; a task that
- * never suspends costs no switch and no stack. When the next entry is a parked fiber, the trampoline
- * switches to it for good and its own stack goes back to the cache.
+ * never suspends costs no switch and no stack. When the next entry is a parked fiber, the
+ * trampoline switches to it for good and its own stack goes back to the cache.
  */
 #include <stdlib.h>
 
@@ -44,7 +44,8 @@ static inline void resumed(struct wf_worker *w, struct wf_fiber *f)
         d->worker = (uint16_t)w->index;
         d->switches++;
         wf_store_rlx(&w->trace.block->task, d->index);
-        /* No record: the one with which it leaves the CPU says that it was on since the last one. */
+        /* No record: the one with which it leaves the CPU says that it was on since the last
+         * one. */
     }
 }
 

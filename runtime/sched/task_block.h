@@ -3,12 +3,13 @@
  * task_block.h - the 256 bytes of a task: descriptor for tools, then control block
  *
  * Blocks stand in one reservation that lives as long as the runtime and is never unmapped in parts,
- * so a pointer or an index stays safe to read for ever; whether it still means the same task is said
- * by the epoch in `state` (tickets, queue entries) or by `desc.gen` (one life).
+ * so a pointer or an index stays safe to read for ever; whether it still means the same task is
+ * said by the epoch in `state` (tickets, queue entries) or by `desc.gen` (one life).
  *
  * Fields, and who may touch them:
  *   state     any: see task_state.h
- *   others    owner: the spawner until the entry is queued, then whoever runs the task, then whoever
+ *   others    owner: the spawner until the entry is queued, then whoever runs the task, then
+ *   whoever
  *             frees it. While the task is parked, `wake_code` belongs to the winner of the park.
  */
 #ifndef WF_TASK_BLOCK_H

@@ -20,19 +20,21 @@
  *   claim    QUEUED -> LIVE                    a worker that popped the entry, or the awaiter; the
  *                                              epoch of the queue entry must match: stale ones lose
  *   park     LIVE -> LIVE|WAITING, epoch+1     the worker, after the task has left its stack
- *   wake     LIVE|WAITING -> LIVE              exactly one of waker, timer, cancel; the epoch of the
+ *   wake     LIVE|WAITING -> LIVE              exactly one of waker, timer, cancel; the epoch of
+ *   the
  *                                              ticket must match
  *   cancel   sets CANCEL; for a plain park also ends it, in the same swap
  *   join     sets JOINER, clears HANDLE        the awaiter; fails when DONE is already set
  *   finish   LIVE -> DONE                      the worker that ran it
- *   free     DONE -> FREE                      whoever cleared HANDLE or was the joiner; plain store
+ *   free     DONE -> FREE                      whoever cleared HANDLE or was the joiner; plain
+ *   store
  *
  * Invariants: (1) a task is claimed once per life; (2) one winner per park; (3) after DONE exactly
  * one party frees: the joiner if JOINER, else the one that clears HANDLE, else (no HANDLE) the
  * finisher; (4) the fiber of a task with WAITING is not on a CPU.
  *
- * order: task-word - every swap is acquire-release: what the loser of a race wrote before is seen by
- * the winner, and the fields of a parked task are complete before WAITING can be seen.
+ * order: task-word - every swap is acquire-release: what the loser of a race wrote before is seen
+ * by the winner, and the fields of a parked task are complete before WAITING can be seen.
  */
 #ifndef WF_TASK_STATE_H
 #define WF_TASK_STATE_H
@@ -62,7 +64,8 @@ static inline uint64_t wf_ts_epoch(uint64_t s)
     return s >> WF_TS_EPOCH_SHIFT;
 }
 
-/* wf_ts_spawn - begin a life; the caller owns the free slot. Returns the epoch of the queue entry */
+/* wf_ts_spawn - begin a life; the caller owns the free slot. Returns the epoch of the queue
+ * entry */
 static inline uint64_t wf_ts_spawn(wf_task_word *w, uint64_t flags)
 {
     uint64_t s = wf_load_rlx(w);

@@ -2,9 +2,9 @@
 /*
  * worker.c - one worker's life, and how a thread finds its worker
  *
- * The current worker is thread-local. A compiler may keep the address of a thread-local over a call,
- * also over one that comes back on another thread, so there is one accessor, which is not inlined
- * and launders the pointer; its result is good until the next suspension.
+ * The current worker is thread-local. A compiler may keep the address of a thread-local over a
+ * call, also over one that comes back on another thread, so there is one accessor, which is not
+ * inlined and launders the pointer; its result is good until the next suspension.
  */
 #include "runtime/sched/worker.h"
 

@@ -5,13 +5,14 @@
  * One spin lock guards the ring of items and two queues of waiters. Invariants under the lock:
  *   (1) receivers wait only while the ring is empty, senders only while it is full;
  *   (2) both queues are not occupied at once; (3) closed: nobody waits.
- * A sender that finds a receiver copies its item straight into the receiver's frame, between winning
- * its park and making it runnable; a receiver that takes from a full ring moves the oldest waiting
- * sender's item into it. So an item is in exactly one place, and a cancelled waiter never has one.
+ * A sender that finds a receiver copies its item straight into the receiver's frame, between
+ * winning its park and making it runnable; a receiver that takes from a full ring moves the oldest
+ * waiting sender's item into it. So an item is in exactly one place, and a cancelled waiter never
+ * has one.
  *
- * What decides the cost is the lock line: its two uncontended operations are 2.6 ns here. Rejected: a
- * lock-free ring (one swap per operation costs as much as this lock, and the hand-over to a waiter
- * needs a second one).
+ * What decides the cost is the lock line: its two uncontended operations are 2.6 ns here. Rejected:
+ * a lock-free ring (one swap per operation costs as much as this lock, and the hand-over to a
+ * waiter needs a second one).
  */
 #include <stdlib.h>
 #include <string.h>

@@ -4,12 +4,12 @@
  *
  * A waiter stands in the frame of whoever waits, linked in a queue that the object's lock guards.
  * The waker takes waiters off under the lock until it finds one whose park it wins; one whose park
- * was ended by a cancel or a timer is passed over: it finds itself unlinked, or unlinks itself, under
- * the lock, when it resumes. So a won waiter gets exactly one hand-over, a lost one leaves no trace.
- * A plain thread waits on a futex word instead of a park and cannot be cancelled.
+ * was ended by a cancel or a timer is passed over: it finds itself unlinked, or unlinks itself,
+ * under the lock, when it resumes. So a won waiter gets exactly one hand-over, a lost one leaves no
+ * trace. A plain thread waits on a futex word instead of a park and cannot be cancelled.
  *
- * Use: lock; wf_waitq_wait(w, q, lock, &me, ...), which returns with the lock not held: 0 when it was
- * served (me.result is the waker's), else -ECANCELED or -ETIMEDOUT and no longer in the queue.
+ * Use: lock; wf_waitq_wait(w, q, lock, &me, ...), which returns with the lock not held: 0 when it
+ * was served (me.result is the waker's), else -ECANCELED or -ETIMEDOUT and no longer in the queue.
  * `w` is the calling worker, NULL on a plain thread.
  */
 #ifndef WF_WAITQ_H

@@ -6,9 +6,9 @@
  * a call, while `inner` of the awaiter says so (cancel.c). Else register as its joiner and park.
  * A cancelled awaiter hands the cancel on and then waits firmly: an await never leaves its task.
  *
- * Joiner word (task_block.h, worker.h): the awaiter stores its ticket before it sets JOINER; when it
- * parks a second time (after a cancel) it swaps the old ticket for the new one, and finds ENDED there
- * if the finisher was faster.
+ * Joiner word (task_block.h, worker.h): the awaiter stores its ticket before it sets JOINER; when
+ * it parks a second time (after a cancel) it swaps the old ticket for the new one, and finds ENDED
+ * there if the finisher was faster.
  */
 #include "runtime/base/assert.h"
 #include "runtime/task/task.h"

@@ -2,11 +2,11 @@
 /*
  * gather.c - waiting for several tasks at once
  *
- * The gather registers itself as the joiner of every task, runs those that are still queued in place
- * one after the other, and parks until the count of open ones is zero. Each task's finisher counts
- * off under the gather's lock; a failure makes it cancel the others at once, also while the gatherer
- * is busy running one of them in place. The finisher's unlock is its last touch of the gather, and
- * the gatherer takes the lock before it returns.
+ * The gather registers itself as the joiner of every task, runs those that are still queued in
+ * place one after the other, and parks until the count of open ones is zero. Each task's finisher
+ * counts off under the gather's lock; a failure makes it cancel the others at once, also while the
+ * gatherer is busy running one of them in place. The finisher's unlock is its last touch of the
+ * gather, and the gatherer takes the lock before it returns.
  * Lock order: cancel lock -> gather lock.
  */
 #include "runtime/base/assert.h"

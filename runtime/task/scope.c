@@ -51,7 +51,8 @@ static void unlink_locked(struct wf_scope *scope, struct wf_task *t)
     wf_and_rlx(&t->flags, (uint16_t)~WF_TASK_LISTED);
 }
 
-/* Waits for room with the lock held; returns with the lock held and the place counted, or -errno. */
+/* Waits for room with the lock held; returns with the lock held and the place counted, or
+ * -errno. */
 static int wait_for_room_locked(struct wf_scope *scope)
 {
     struct wf_scope_wait node = {.ticket = wf_park_ticket()};

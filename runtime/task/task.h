@@ -48,7 +48,8 @@ void wf_scope_remove(struct wf_scope *scope, struct wf_task *t);
  */
 bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr_t *result);
 
-/* wf_task_consume - take the result of an ended task whose HANDLE the caller cleared, and free it */
+/* wf_task_consume - take the result of an ended task whose HANDLE the caller cleared, and free
+ * it */
 intptr_t wf_task_consume(struct wf_task *t);
 
 #endif

@@ -3,11 +3,12 @@
  * wheel.h - hierarchical timer wheel, a plain data structure (the caller locks)
  *
  * Six levels of 64 slots; a tick is 2^16 ns (65.5 us). A timer stands at the level of the highest
- * 6-bit digit in which its expiry differs from the wheel's time, in the slot of that digit; so every
- * timer of a lower level is due before any of a higher one, and adding and removing are O(1). When
- * the wheel reaches a slot of a higher level its timers move down. Expiries are rounded up to a
- * tick: never early, late by a tick at most. What lies further away than half of the range (26 days)
- * is put in at that distance and moves on when it comes up.
+ * 6-bit digit in which its expiry differs from the wheel's time, in the slot of that digit; so
+ * every timer of a lower level is due before any of a higher one, and adding and removing are O(1).
+ * When the wheel reaches a slot of a higher level its timers move down. Expiries are rounded up to
+ * a
+ * tick: never early, late by a tick at most. What lies further away than half of the range (26
+ * days) is put in at that distance and moves on when it comes up.
  */
 #ifndef WF_WHEEL_H
 #define WF_WHEEL_H

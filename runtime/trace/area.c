@@ -10,10 +10,11 @@
  * in the size and stores the address last with release; a reader loads the address with acquire and
  * takes 0 for "not there yet".
  *
- * Clock. One pair (tsc0, mono0) is taken when the area is opened; the frequency comes from where the
- * kernel or the CPU tell it, else from two pairs CALIBRATE_SPIN_NS apart (error up to some 100 ppm).
- * wf_area_calibrate measures it again over the whole time since the first pair: the error of a pair
- * is below 100 ns, so after one second the frequency is right to well under a part per million.
+ * Clock. One pair (tsc0, mono0) is taken when the area is opened; the frequency comes from where
+ * the kernel or the CPU tell it, else from two pairs CALIBRATE_SPIN_NS apart (error up to some 100
+ * ppm). wf_area_calibrate measures it again over the whole time since the first pair: the error of
+ * a pair is below 100 ns, so after one second the frequency is right to well under a part per
+ * million.
  */
 #include "runtime/trace/area.h"
 
@@ -66,7 +67,8 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
 }
 
-/* One point in both clocks: the narrowest of a few readings, so that an interrupt does not count. */
+/* One point in both clocks: the narrowest of a few readings, so that an interrupt does not
+ * count. */
 static void read_pair(uint64_t *tsc, uint64_t *mono)
 {
     uint64_t narrowest = UINT64_MAX;
@@ -157,7 +159,8 @@ static void prefault(char *base, size_t size)
 {
     if (madvise(base, size, MADV_POPULATE_WRITE) == 0)
         return;
-    /* Before Linux 5.14, or no memory left: then the fault comes where the runtime can be killed. */
+    /* Before Linux 5.14, or no memory left: then the fault comes where the runtime can be
+     * killed. */
     for (size_t at = 0; at < size; at += PAGE_SIZE)
         wf_store_rlx((WF_ATOMIC(uint8_t) *)(base + at), 0);
 }

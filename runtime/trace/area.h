@@ -135,8 +135,8 @@ void wf_area_close(struct wf_area *area);
 
 /*
  * wf_area_calibrate - measure tsc_hz again, over the whole time since the area was opened
- * Call it about one second after the start and then now and then, from one thread at a time: 0.3 us.
- * Returns tsc_hz.
+ * Call it about one second after the start and then now and then, from one thread at a time: 0.3
+ * us. Returns tsc_hz.
  */
 uint64_t wf_area_calibrate(struct wf_area *area);
 

@@ -2,9 +2,9 @@
 /*
  * collect.c - writes a snapshot of a process: control page, workers, events, strings
  *
- * The same code serves weft_trace_snapshot inside the process and the tools outside of it; both read
- * by address (peek.h). Sections are streamed into the file, so the memory needed does not grow with
- * the number of tasks.
+ * The same code serves weft_trace_snapshot inside the process and the tools outside of it; both
+ * read by address (peek.h). Sections are streamed into the file, so the memory needed does not grow
+ * with the number of tasks.
  */
 #include "runtime/trace/collect.h"
 

@@ -2,8 +2,8 @@
 /*
  * collect_modules.c - the part of a snapshot that lists the program and its shared objects
  *
- * Addresses in a snapshot are turned into names later, maybe elsewhere: for each file with code this
- * keeps where it was mapped, its path, and its build-id, so that a tool notices another build.
+ * Addresses in a snapshot are turned into names later, maybe elsewhere: for each file with code
+ * this keeps where it was mapped, its path, and its build-id, so that a tool notices another build.
  */
 #include "runtime/trace/collect.h"
 

@@ -2,10 +2,10 @@
 /*
  * collect_tasks.c - the part of a snapshot that copies descriptors and the stacks of parked tasks
  *
- * Descriptors change while they are read. A block of slots is copied three times; the second copy of
- * a slot counts if its `seq` is the same in the first and the third (each copy is a system call of
- * its own, so the three are in order). An odd `seq` is a task on a CPU: its constant fields are right
- * and it is written as running. A slot that changes at every try is written as running, too.
+ * Descriptors change while they are read. A block of slots is copied three times; the second copy
+ * of a slot counts if its `seq` is the same in the first and the third (each copy is a system call
+ * of its own, so the three are in order). An odd `seq` is a task on a CPU: its constant fields are
+ * right and it is written as running. A slot that changes at every try is written as running, too.
  *
  * A stack is good if `seq` of its task is still the one of the collected descriptor after the copy:
  * then the task was parked all the time. Tasks that another one stands upon (`outer`) share its

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* peek.h - reads the memory of a process, also the own one, without a fault and without stopping it */
+/* peek.h - reads the memory of a process, also the own one, without a fault and without stopping
+ * it */
 #ifndef WF_PEEK_H
 #define WF_PEEK_H
 

@@ -5,7 +5,8 @@
  * The writer never waits: it stores a record and then the head (order: trace-head). A reader
  *   1. loads the head, h1: everything before it is complete;
  *   2. copies the wanted part of [h1 - size, h1);
- *   3. loads the head again, h2: the copy of position p is good if its place was not taken by a newer
+ *   3. loads the head again, h2: the copy of position p is good if its place was not taken by a
+ *   newer
  *      record, that is if p + size >= h2 + what the writer may have stored beyond the head it
  *      published. That is one record where stores stay in order (x86), and a store buffer's worth
  *      elsewhere, since a release store does not hold back the stores after it.

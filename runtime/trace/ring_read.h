@@ -65,8 +65,8 @@ struct wf_ring_reader {
  * @records: room for `room` of them; a whole ring is size / 16
  * @lost: how many are missing right before the first one
  *
- * What does not fit stays for the next call. Returns the count or -errno. 0 with *lost == 0: nothing
- * new; 0 with *lost > 0: all that was copied had been overwritten meanwhile, call again.
+ * What does not fit stays for the next call. Returns the count or -errno. 0 with *lost == 0:
+ * nothing new; 0 with *lost > 0: all that was copied had been overwritten meanwhile, call again.
  */
 ssize_t wf_ring_read(struct wf_ring_reader *reader, struct wf_record *records, size_t room,
                      uint64_t *lost);

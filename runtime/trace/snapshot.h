@@ -94,8 +94,8 @@ struct wf_snapshot_options {
  * wf_snapshot_collect - write a snapshot of a process, which goes on meanwhile
  * @area_addr: where the area is mapped in the process that @peek reads
  * @fd: an empty, seekable file
- * Returns 0 or -errno; -EPROTO when there is no area, or one of another version. A process that ends
- * meanwhile gives -ESRCH.
+ * Returns 0 or -errno; -EPROTO when there is no area, or one of another version. A process that
+ * ends meanwhile gives -ESRCH.
  */
 int wf_snapshot_collect(struct wf_peek *peek, uint64_t area_addr, int fd,
                         const struct wf_snapshot_options *options);

@@ -58,8 +58,8 @@ static inline void wf_trace(struct wf_trace_ring *r, enum wf_event type, unsigne
 }
 
 /* wf_trace_spawn - record a new task with its body: the name that its runs have in a timeline, also
- * when it has long ended. Both fit: there are at most 2^24 tasks, and the modules of the process tell
- * the rest of the address. */
+ * when it has long ended. Both fit: there are at most 2^24 tasks, and the modules of the process
+ * tell the rest of the address. */
 static inline void wf_trace_spawn(struct wf_trace_ring *r, uint32_t task, intptr_t (*fn)(void *))
 {
     if (WF_TRACE_ON && __builtin_expect(wf_load_rlx(r->level) > 0, 1))

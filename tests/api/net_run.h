@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* net_run.h - network test cases: a run with 1 and with 2 workers, pairs of connections, leak checks */
+/* net_run.h - network test cases: a run with 1 and with 2 workers, pairs of connections, leak
+ * checks */
 #ifndef WF_TEST_NET_RUN_H
 #define WF_TEST_NET_RUN_H
 

@@ -109,7 +109,8 @@ static void one_to_one(int t)
         wm_assert((t == 0 ? send_item(i) : recv_item()) == 0);
 }
 
-/* A slot that becomes free is filled by the sender that waits for it, though nobody receives more. */
+/* A slot that becomes free is filled by the sender that waits for it, though nobody receives
+ * more. */
 static void free_slot_wakes_a_sender(int t)
 {
     if (t == 0) {

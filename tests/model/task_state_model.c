@@ -61,7 +61,8 @@ static uint64_t spawn_life(unsigned life, uint64_t flags)
     return epoch;
 }
 
-/* ---- claim: a worker that popped the entry against the awaiter, and an entry that is stale ---- */
+/* ---- claim: a worker that popped the entry against the awaiter, and an entry that is stale
+ * ---- */
 
 static void claim_once(int t)
 {
@@ -303,7 +304,8 @@ static void firm_park_against_cancel(int t)
     }
 }
 
-/* ---- park for an operation: completion and cancel, the cancel goes to the operation's worker ---- */
+/* ---- park for an operation: completion and cancel, the cancel goes to the operation's worker
+ * ---- */
 
 /* Thread 1 is the worker of the operation: it handles the cancel post and the completion. A
  * completion that comes while the post is under way waits for it. */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * conn_cancel_stress.c - cancels and timeouts against data that arrives: no byte is lost, all return
+ * conn_cancel_stress.c - cancels and timeouts against data that arrives: no byte is lost, all
+ * return
  *
  * Each stream carries numbered bytes. The reader is cut again and again, by cancels of its task, by
  * deadlines of the connection, by block deadlines; whatever a call returns is checked against the
- * next expected number, so a byte that was lost, repeated or written after the return shows at once.
+ * next expected number, so a byte that was lost, repeated or written after the return shows at
+ * once.
  */
 #include <string.h>
 #include <sys/resource.h>

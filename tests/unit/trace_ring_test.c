@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* trace_ring_test.c - the event ring: overwriting, concurrent readers, exact counts, cost of a record */
+/* trace_ring_test.c - the event ring: overwriting, concurrent readers, exact counts, cost of a
+ * record */
 #include "tests/support/test.h"
 
 #include <errno.h>
@@ -133,7 +134,8 @@ struct storm {
     WF_ATOMIC(bool) done;
 };
 
-/* Bursts and pauses, so that the reader is now ahead, now overrun. The reads are races on purpose. */
+/* Bursts and pauses, so that the reader is now ahead, now overrun. The reads are races on
+ * purpose. */
 static WF_NO_TSAN void *storm_thread(void *arg)
 {
     struct storm *s = arg;

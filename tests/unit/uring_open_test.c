@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring_open_test.c - rings under small limits and filters: what starts, and what the reason says */
+/* uring_open_test.c - rings under small limits and filters: what starts, and what the reason
+ * says */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>

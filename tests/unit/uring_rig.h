@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring_rig.h - a ring, operations that count their completions, and socket pairs, for driver tests */
+/* uring_rig.h - a ring, operations that count their completions, and socket pairs, for driver
+ * tests */
 #ifndef WF_URING_RIG_H
 #define WF_URING_RIG_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* uring_wake_test.c - sleep until a deadline, a completion, a signal or a wake-up, none of them lost */
+/* uring_wake_test.c - sleep until a deadline, a completion, a signal or a wake-up, none of them
+ * lost */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>

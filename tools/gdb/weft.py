@@ -259,7 +259,8 @@ class ParkedUnwinder(gdb.unwinder.Unwinder):
         if int(pending.read_register("sp")) != self.thread_sp:
             return None
         sp, values = self.saved
-        # The id must be inner to that of the task's first frame, or gdb takes it for a corrupt stack.
+        # The id must be inner to that of the task's first frame, or gdb takes it for a corrupt
+        # stack.
         info = pending.create_unwind_info(
             FrameId(gdb.Value(sp - 16), pending.read_register("pc")))
         for name, value in values.items():

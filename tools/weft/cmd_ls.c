@@ -38,7 +38,8 @@ static void read_command(struct process *p)
     p->command[got] = '\0';
 }
 
-/* The counters of the workers are a turn old, and a worker that is busy with one task takes none. */
+/* The counters of the workers are a turn old, and a worker that is busy with one task takes
+ * none. */
 static void count_tasks(struct process *p, struct wf_peek *peek, const struct wf_area_region *region)
 {
     uint64_t addr = wf_load_rlx(&region->addr), used = wf_load_rlx(&region->used);

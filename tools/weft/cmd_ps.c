@@ -2,8 +2,8 @@
 /*
  * cmd_ps.c - `weft ps`: workers and tasks, what each waits for and since when, with stacks
  *
- * A task that awaits another one in place stands on the same stack below it. Its own descriptor says
- * "on a CPU" all the while; whether that is so is known by the innermost task of that stack.
+ * A task that awaits another one in place stands on the same stack below it. Its own descriptor
+ * says "on a CPU" all the while; whether that is so is known by the innermost task of that stack.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
  * cmd_trace2json.c - `weft trace2json`: a snapshot as Chrome trace events
  *
  * Process 1 has a track per worker: complete slices ("X"), strictly nested. With --tasks, process 2
- * has a track per task slot with its running and waiting times. Arrows ("s", "f") go from a spawn or
- * wake to the run that it caused. Times are microseconds since the runtime started.
+ * has a track per task slot with its running and waiting times. Arrows ("s", "f") go from a spawn
+ * or wake to the run that it caused. Times are microseconds since the runtime started.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -90,7 +90,8 @@ static const char *event_text(unsigned type)
 
 /* ---- events ---- */
 
-/* Opens one event up to its name; the caller adds what is left and closes it. False: no more room. */
+/* Opens one event up to its name; the caller adds what is left and closes it. False: no more
+ * room. */
 static bool begin_event(struct json *j, const char *phase, int pid, unsigned tid, int64_t ns,
                         const char *name)
 {
@@ -206,8 +207,8 @@ static void put_task_span(struct json *j, const struct span *span, int64_t start
               span->worker);
 }
 
-/* Spans of one task come from several workers, whose clocks were read at different moments: they are
- * clipped so that the track stays in order. What follows a span up to the next is the wait. */
+/* Spans of one task come from several workers, whose clocks were read at different moments: they
+ * are clipped so that the track stays in order. What follows a span up to the next is the wait. */
 static void put_task_tracks(struct json *j)
 {
     struct span *spans = j->t.spans;

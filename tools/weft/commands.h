@@ -21,7 +21,8 @@ int cmd_trace2json(int argc, char **argv);
 /* exit_of - the exit code for a failure of snap_open */
 int exit_of(int error);
 
-/* task_label - name of a task, else of its body, else its number; the caller's buffer or constant */
+/* task_label - name of a task, else of its body, else its number; the caller's buffer or
+ * constant */
 const char *task_label(struct symbols *y, const struct snap *s, const struct wf_snap_task *task,
                        char *buf, size_t size);
 

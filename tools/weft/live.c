@@ -2,9 +2,9 @@
 /*
  * live.c - finds the area of running processes and collects it
  *
- * The area is a memfd: its name stands in /proc/PID/maps whatever was stripped or linked statically.
- * A forked child inherits the mapping; the header's pid tells the two apart. Inside a container that
- * is the pid of the container's name space, which is the last one in NSpid.
+ * The area is a memfd: its name stands in /proc/PID/maps whatever was stripped or linked
+ * statically. A forked child inherits the mapping; the header's pid tells the two apart. Inside a
+ * container that is the pid of the container's name space, which is the last one in NSpid.
  */
 #include "tools/weft/live.h"
 

@@ -13,7 +13,8 @@
  */
 int live_find(struct wf_peek *peek, uint64_t *area_addr, struct wf_area_header *header);
 
-/* live_collect - snapshot into an anonymous file; returns its descriptor or -errno, having said why */
+/* live_collect - snapshot into an anonymous file; returns its descriptor or -errno, having said
+ * why */
 int live_collect(pid_t pid, const struct wf_snapshot_options *options);
 
 #endif

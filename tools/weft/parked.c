@@ -83,8 +83,8 @@ bool parked_read(const struct snap *s, const struct snap_stack *stack, struct pa
            parked_word(stack, base, &out->fp) && parked_word(stack, base + ARM_PC, &out->pc);
 }
 
-/* Both processors: at fp the caller's fp, above it the return address. A frame pointer must grow, or
- * code without frame pointers would send this round in circles. */
+/* Both processors: at fp the caller's fp, above it the return address. A frame pointer must grow,
+ * or code without frame pointers would send this round in circles. */
 size_t parked_walk(const struct snap_stack *stack, const struct parked *regs, uint64_t *pcs,
                    size_t room, bool *whole)
 {

@@ -3,9 +3,9 @@
  * symbols.c - names for code addresses, and call stacks of parked tasks, by libdw
  *
  * The modules of the snapshot are reported to libdw at the addresses where they were mapped. A file
- * whose build-id is not the recorded one is left out: no name is better than a wrong one. Stacks are
- * unwound from the collected bytes alone, with the unwind tables of the modules; where these end
- * early, the chain of frame pointers is tried, and the longer result is taken.
+ * whose build-id is not the recorded one is left out: no name is better than a wrong one. Stacks
+ * are unwound from the collected bytes alone, with the unwind tables of the modules; where these
+ * end early, the chain of frame pointers is tried, and the longer result is taken.
  */
 #include "tools/weft/symbols.h"
 

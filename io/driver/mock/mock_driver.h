@@ -27,12 +27,13 @@ struct wf_mock_counts {
  * wf_mock_complete - the next completion of an operation that was submitted and is not completed
  * @res: its result
  * @more: further completions will come; else it is the last one
- * A last completion of the first of a pair with less than `len` ends the second with -ECANCELED; the
- * second can only be completed after the first. Any thread.
+ * A last completion of the first of a pair with less than `len` ends the second with -ECANCELED;
+ * the second can only be completed after the first. Any thread.
  */
 void wf_mock_complete(struct wf_op *op, int32_t res, bool more);
 
-/* wf_mock_find - the oldest operation of a kind that waits for completion; fd -1: any. Any thread. */
+/* wf_mock_find - the oldest operation of a kind that waits for completion; fd -1: any. Any
+ * thread. */
 struct wf_op *wf_mock_find(struct wf_driver *d, enum wf_op_kind kind, int fd);
 
 /* wf_mock_waiting - how many operations wait for the test to complete them. Any thread. */

@@ -2,9 +2,9 @@
 /*
  * uring.h - the io_uring driver: its state, shared by the files of this folder
  *
- * One ring per worker, made and used by that worker's thread. Everything here is owner: that thread,
- * except what is marked const: (other threads read it to wake the owner) and the words shared with
- * the kernel.
+ * One ring per worker, made and used by that worker's thread. Everything here is owner: that
+ * thread, except what is marked const: (other threads read it to wake the owner) and the words
+ * shared with the kernel.
  *
  * The user_data of an entry is the address of its operation, with a tag in the low three bits.
  *
@@ -21,10 +21,12 @@
  *     REARM       accept-many on a kernel without it: one accept after the other
  *
  * 1. Each entry given to the kernel has exactly one last completion, and is accounted for.
- * 2. A cancel's own result is a hint. It is used for one thing: "not found" for an operation that is
+ * 2. A cancel's own result is a hint. It is used for one thing: "not found" for an operation that
+ * is
  *    still in flight, and that never runs outside the ring's thread, means that it was between two
  *    states (about to start behind the first of its pair): the cancel is sent again.
- * 3. done() is only called from poll() and sleep(). Entries always find room: a full queue is handed
+ * 3. done() is only called from poll() and sleep(). Entries always find room: a full queue is
+ * handed
  *    to the kernel, and where the kernel wants completions taken first, they are put aside (stash).
  */
 #ifndef WF_URING_H
@@ -167,7 +169,8 @@ int wf_uring_open(struct wf_driver **out, const struct wf_driver_config *config,
                   size_t size);
 void wf_uring_close(struct wf_driver *d);
 
-/* Why a ring could not be made, and what to do: one line of text. `error` is -errno of the set-up. */
+/* Why a ring could not be made, and what to do: one line of text. `error` is -errno of the
+ * set-up. */
 void wf_uring_why(char *reason, size_t size, int error, unsigned entries);
 
 #endif

@@ -112,7 +112,8 @@ static bool has_op(const struct io_uring_probe *p, int op)
     return p != NULL ? io_uring_opcode_supported(p, op) : op != IORING_OP_MSG_RING;
 }
 
-/* Flags of entries cannot be asked for. A kernel that knows one gets as far as the descriptor -1. */
+/* Flags of entries cannot be asked for. A kernel that knows one gets as far as the descriptor
+ * -1. */
 static void try_flags(struct wf_uring *u)
 {
     static const uint8_t opcodes[] = {IORING_OP_RECV, IORING_OP_ACCEPT};

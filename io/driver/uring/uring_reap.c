@@ -2,9 +2,9 @@
 /*
  * uring_reap.c - completions: poll and sleep
  *
- * poll: at most one submitting system call, then all that came, at most WF_URING_BATCH of it. A ring
- * that defers its task work runs only some 20 pieces of it per call and sets SQ_TASKRUN if there is
- * more, hence the loop.
+ * poll: at most one submitting system call, then all that came, at most WF_URING_BATCH of it. A
+ * ring that defers its task work runs only some 20 pieces of it per call and sets SQ_TASKRUN if
+ * there is more, hence the loop.
  *
  * order: cq - the acquire load of the completion tail is paired with the kernel's release store
  * after it wrote the entry; the release store of the head gives the entries back.
@@ -179,10 +179,10 @@ static inline bool completions(const struct wf_uring *u)
 }
 
 /*
- * TASKRUN is set and entering brought nothing: the sender of a ring message sets the flag after it has
- * queued its work, which may be done by then, and the kernel only clears the flag when it finds work.
- * So it is cleared here, and the kernel entered once more: work queued before the clearing is found by
- * that call, work queued after it sets the flag again.
+ * TASKRUN is set and entering brought nothing: the sender of a ring message sets the flag after it
+ * has queued its work, which may be done by then, and the kernel only clears the flag when it finds
+ * work. So it is cleared here, and the kernel entered once more: work queued before the clearing is
+ * found by that call, work queued after it sets the flag again.
  */
 static __attribute__((noinline)) void clear_taskrun(struct wf_uring *u)
 {

@@ -145,9 +145,10 @@ void wf_uring_submit(struct wf_driver *d, struct wf_op *op)
 }
 
 /*
- * Both entries go to the kernel in one call, linked: the second starts when the first has succeeded.
- * For a send that is when all bytes went out, which takes MSG_WAITALL. The first's own completion is
- * always asked for: leaving it out on success saves too little to make two operations share one.
+ * Both entries go to the kernel in one call, linked: the second starts when the first has
+ * succeeded. For a send that is when all bytes went out, which takes MSG_WAITALL. The first's own
+ * completion is always asked for: leaving it out on success saves too little to make two operations
+ * share one.
  */
 void wf_uring_submit_pair(struct wf_driver *d, struct wf_op *first, struct wf_op *second)
 {

@@ -2,8 +2,8 @@
 /* model_runtime.h - a small runtime for model tests: workers without threads, drivers that sleep on
  * a semaphore, tasks that are addresses of fibers
  *
- * Each model thread is one worker. Real code is compiled above it: which files, CMakeLists.txt says;
- * what they call and is not compiled in is in model_runtime.c or in the test.
+ * Each model thread is one worker. Real code is compiled above it: which files, CMakeLists.txt
+ * says; what they call and is not compiled in is in model_runtime.c or in the test.
  */
 #ifndef WF_MODEL_RUNTIME_H
 #define WF_MODEL_RUNTIME_H

@@ -2,9 +2,9 @@
 /* model_tasks.h - each model thread is a worker that runs one task, so suspending calls work
  *
  * Thread i is worker i, and its task is task i + 1. A task that parks blocks its model thread until
- * some thread took its entry from a run queue; a woken task goes on in its own thread at once, as if
- * an idle worker had stolen it. Threads run what stands in their queues whenever they park, and when
- * they call model_tasks_run.
+ * some thread took its entry from a run queue; a woken task goes on in its own thread at once, as
+ * if an idle worker had stolen it. Threads run what stands in their queues whenever they park, and
+ * when they call model_tasks_run.
  */
 #ifndef WF_MODEL_TASKS_H
 #define WF_MODEL_TASKS_H
