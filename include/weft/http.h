@@ -21,10 +21,10 @@ struct weft_slice {
 /* Options of weft_http_serve; set .size. Zero means default; the defaults are safe in public. */
 struct weft_http_options {
     size_t size;
-    size_t max_header_size;   /* request line and headers, bytes; 0: 16 KiB; 431 (414 for the URL) */
+    size_t max_header_size;   /* request line and headers, bytes; 0: 16 KiB; 431 (URL: 414) */
     unsigned max_headers;     /* header fields; 0: 100; 431 */
     uint64_t max_body_size;   /* bytes; 0: 1 MiB, UINT64_MAX: no limit; 413 */
-    weft_ns header_timeout;   /* from the first byte (or accept) to the end of headers; 0: 10 s; 408 */
+    weft_ns header_timeout;   /* first byte (or accept) to the end of headers; 0: 10 s; 408 */
     weft_ns body_timeout;     /* without progress of the body; 0: 30 s; 408 */
     weft_ns idle_timeout;     /* between requests of a connection; 0: 60 s; closes silently */
     weft_ns write_timeout;    /* without progress of a response; 0: 30 s; closes */

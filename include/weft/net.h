@@ -234,7 +234,7 @@ WEFT_API int weft_conn_peer(const weft_conn *conn, char *buf, size_t size);
 struct weft_serve_options {
     size_t size;
     unsigned max_connections; /* accepting pauses at it; 0: 10000, lowered to fit RLIMIT_NOFILE */
-    unsigned no_signals;      /* 1: leave SIGTERM and SIGINT alone; default: they stop the service */
+    unsigned no_signals;      /* 1: leave SIGTERM and SIGINT alone; else they stop the service */
     weft_ns grace;            /* handlers get this long after a stop; 0: the run's, 10 s */
     const char *name;         /* task name of the handlers; constant string */
 };

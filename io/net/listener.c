@@ -21,7 +21,8 @@
 
 enum { BACKLOG = 4096 };
 
-static int set_options(int fd, const struct wf_address *address, const struct weft_listen_options *o)
+static int set_options(int fd, const struct wf_address *address,
+                       const struct weft_listen_options *o)
 {
     int rc = wf_sys_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (rc == 0 && address->sa.sa_family == AF_INET6)

@@ -32,7 +32,8 @@ void wf_cancel_op_here(struct wf_worker *w, struct wf_task *t)
 
 static void post_arrived(struct wf_post *post)
 {
-    struct wf_park *park = (struct wf_park *)(void *)((char *)post - offsetof(struct wf_park, post));
+    struct wf_park *park =
+        (struct wf_park *)(void *)((char *)post - offsetof(struct wf_park, post));
     struct wf_task *t = park->task;
     wf_ts_unpost(&t->state);
     if (park->completed)

@@ -82,7 +82,8 @@ static struct wf_fiber *take_pinned(struct wf_worker *w)
 /* The message that brings a pinned task home; stands in its park frame. */
 static void arrive_home(struct wf_post *post)
 {
-    struct wf_park *park = (struct wf_park *)(void *)((char *)post - offsetof(struct wf_park, post));
+    struct wf_park *park =
+        (struct wf_park *)(void *)((char *)post - offsetof(struct wf_park, post));
     push_pinned(wf_worker(), park->task->desc.fiber);
 }
 

@@ -50,7 +50,7 @@ void wf_post(struct wf_worker *to, struct wf_post *post);
 /* How a cancel reaches a parked task. */
 enum wf_park_mode {
     WF_PARK_DIRECT, /* the cancel ends the park itself */
-    WF_PARK_IO,     /* the cancel asks the driver to end the operation; its completion ends the park */
+    WF_PARK_IO,     /* the cancel asks the driver to end the operation; that ends the park */
     WF_PARK_FIRM,   /* not cancellable: ends only by its waker */
 };
 
@@ -77,7 +77,7 @@ struct wf_park {
     enum wf_wait_kind kind;
     enum wf_park_mode mode;
     void *obj;                  /* shown in dumps */
-    weft_deadline deadline;     /* the call's own; WEFT_NEVER; block deadlines are added by wf_park */
+    weft_deadline deadline;     /* the call's own or WEFT_NEVER; wf_park adds those of blocks */
     struct wf_spin *unlock;     /* released when the task can be woken, or NULL */
     void (*after)(void *arg, uint64_t ticket); /* or NULL */
     void *arg;

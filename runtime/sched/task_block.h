@@ -85,7 +85,8 @@ static inline uint64_t wf_ticket(const struct wf_task *t, uint64_t epoch)
 /* The ticket of the next park of a task: for the task itself, and for the action that parks it. */
 static inline uint64_t wf_ticket_next(const struct wf_task *t)
 {
-    return (uint64_t)t->desc.index << WF_TASK_EPOCH_BITS | (wf_ts_epoch(wf_load_rlx(&t->state)) + 1);
+    return (uint64_t)t->desc.index << WF_TASK_EPOCH_BITS |
+           (wf_ts_epoch(wf_load_rlx(&t->state)) + 1);
 }
 
 static inline struct wf_task *wf_ticket_task(uint64_t ticket)

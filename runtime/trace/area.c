@@ -37,7 +37,7 @@
 #endif
 
 #define PAGE_SIZE          4096u
-#define CALIBRATE_SPIN_NS  UINT64_C(100000)   /* between two pairs when nobody tells the frequency */
+#define CALIBRATE_SPIN_NS  UINT64_C(100000)   /* between two pairs if nobody tells the frequency */
 #define CALIBRATE_LEAST_NS UINT64_C(10000000) /* a shorter span would make the frequency worse */
 #define PAIR_TRIES         8                  /* the narrowest of these is taken */
 #define NS_PER_SEC         UINT64_C(1000000000)

@@ -53,7 +53,7 @@ struct wf_desc {
     uint64_t since;           /* tsc of the last suspend or resume */
     uint64_t run_tsc;         /* tsc ticks on a CPU, as far as the clock was read */
     void *arg;                /* passed to the body */
-    WF_ATOMIC(const char *) cancel_reason; /* constant string, set when the task is cancelled, or NULL */
+    WF_ATOMIC(const char *) cancel_reason; /* constant string; NULL: not cancelled */
     uint64_t reserved;
 };
 _Static_assert(sizeof(struct wf_desc) == 128, "descriptor size is part of the format");

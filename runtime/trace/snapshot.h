@@ -23,7 +23,7 @@ enum wf_snap_type {
     WF_SNAP_TASKS = 4,   /* struct wf_snap_task each: every slot in use */
     WF_SNAP_STACKS = 5,  /* struct wf_snap_stack each, followed by its bytes padded to 8 */
     WF_SNAP_STRINGS = 6, /* struct wf_snap_string each, followed by its bytes padded to 8 */
-    WF_SNAP_MODULES = 7, /* struct wf_snap_module each, followed by build-id and path, padded to 8 */
+    WF_SNAP_MODULES = 7, /* struct wf_snap_module each, followed by build-id, path, padded to 8 */
     WF_SNAP_END = 8,     /* empty */
 };
 

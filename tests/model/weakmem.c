@@ -438,7 +438,7 @@ uint64_t wf_model_load(const void *p, unsigned size, enum wf_model_order order, 
     if (!wm.running)
         return peek(p, size);
     if ((w = word_touch(p, size, false)) == NULL) {
-        note_access(); /* a spinning thread has looked, although the word is not known to be shared */
+        note_access(); /* a spinning thread has looked at what is not known to be shared */
         return peek(p, size);
     }
     point(w, false);

@@ -4,8 +4,8 @@
 
   trace_look.py ps|gdb|core PROGRAM WEFT GDB_SCRIPT
 
-The program has tasks parked in known functions; each way of looking must show their names, what they
-wait for and the functions on their stacks. Exit 77: the machine does not allow it.
+The program has tasks parked in known functions; each way of looking must show their names, what
+they wait for and the functions on their stacks. Exit 77: the machine does not allow it.
 """
 import json
 import os

@@ -48,7 +48,8 @@ build_and_run() {
 }
 
 build_and_run switch "" tests/unit/switch_test.c tests/unit/switch_registers.S
-build_and_run switch_fpcw -DWEFT_SAVE_FPCW=1 tests/unit/switch_test.c tests/unit/switch_registers.S -lm
+build_and_run switch_fpcw -DWEFT_SAVE_FPCW=1 tests/unit/switch_test.c \
+    tests/unit/switch_registers.S -lm
 build_and_run fiber "" tests/unit/fiber_test.c
 build_and_run stack "" tests/unit/stack_test.c
 build_and_run overflow "" tests/unit/overflow_test.c

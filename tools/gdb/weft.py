@@ -9,8 +9,8 @@
 
 Tasks are found through the area that the runtime keeps for tools, so no symbol of the library is
 needed. A parked task's frames come from an unwinder: the selected thread's innermost frame is given
-the task's saved registers as those of its caller. No register is written, so it works on a core, and
-the program goes on as if nothing had happened.
+the task's saved registers as those of its caller. No register is written, so it works on a core,
+and the program goes on as if nothing had happened.
 """
 import re
 import struct

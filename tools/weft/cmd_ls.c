@@ -40,7 +40,8 @@ static void read_command(struct process *p)
 
 /* The counters of the workers are a turn old, and a worker that is busy with one task takes
  * none. */
-static void count_tasks(struct process *p, struct wf_peek *peek, const struct wf_area_region *region)
+static void count_tasks(struct process *p, struct wf_peek *peek,
+                        const struct wf_area_region *region)
 {
     uint64_t addr = wf_load_rlx(&region->addr), used = wf_load_rlx(&region->used);
     uint32_t slot = p->header.slot_size;
@@ -102,7 +103,8 @@ static void print_process(const struct process *p, bool json, bool first)
     }
     printf("%s{\"pid\":%ld,\"version\":", first ? "" : ",\n", (long)p->pid);
     print_json_string(stdout, version);
-    printf(",\"workers\":%u,\"tasks\":%llu,\"up_s\":%.3f,\"level\":%d,\"records\":%llu,\"command\":",
+    printf(",\"workers\":%u,\"tasks\":%llu,\"up_s\":%.3f,\"level\":%d,\"records\":%llu"
+           ",\"command\":",
            p->header.workers, (unsigned long long)p->live, up_seconds(p), level,
            (unsigned long long)p->records);
     print_json_string(stdout, p->command);

@@ -102,7 +102,9 @@ static void print_object(struct ps *ps, const struct wf_snap_task *task, char *b
 static double age_ms(const struct ps *ps, const struct wf_snap_task *task)
 {
     int64_t ticks = (int64_t)(ps->s.header->tsc - task->desc.since);
-    return task->desc.since == 0 || ticks < 0 || inner_of(ps, task) != NULL ? 0 : snap_ns(&ps->s, ticks) / 1e6;
+    if (task->desc.since == 0 || ticks < 0 || inner_of(ps, task) != NULL)
+        return 0;
+    return snap_ns(&ps->s, ticks) / 1e6;
 }
 
 static void print_stack(struct ps *ps, const struct wf_snap_task *task)
