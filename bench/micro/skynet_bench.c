@@ -51,7 +51,7 @@ static int run(const struct bench_options *o, struct bench_values *out)
 
 int main(int argc, char **argv)
 {
-    struct bench_options o = {.name = "skynet"};
+    struct bench_options o = {.name = "skynet", .warm_mb = 100};
 
     bench_parse(&o, argc, argv);
     return bench_run(&o, run);

@@ -53,7 +53,7 @@ static int run(const struct bench_options *o, struct bench_values *out)
 
 int main(int argc, char **argv)
 {
-    struct bench_options o = {.name = "sleepers", .workers = 2, .runs = 1};
+    struct bench_options o = {.name = "sleepers", .warm_mb = 4800, .workers = 2, .runs = 1};
 
     bench_parse(&o, argc, argv);
     return bench_run(&o, run);

@@ -40,7 +40,7 @@ static int run(const struct bench_options *o, struct bench_values *out)
 
 int main(int argc, char **argv)
 {
-    struct bench_options o = {.name = "spawn_many"};
+    struct bench_options o = {.name = "spawn_many", .warm_mb = 400};
 
     bench_parse(&o, argc, argv);
     return bench_run(&o, run);

@@ -25,6 +25,7 @@ struct bench_options {
     int cpu;          /* --cpu N: pin the run there; -1 leaves it to the kernel */
     bool small;       /* --small: a smoke test in well under a second */
     uint64_t count;   /* --count N: the benchmark's own size, 0: its default */
+    unsigned warm_mb; /* memory that a full run will touch: touched and given back before it */
     unsigned pairs;   /* --recorder N: compare N pairs of recorder on and off inside one run */
 };
 
