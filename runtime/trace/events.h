@@ -6,6 +6,9 @@
  * A record is 16 bytes: w0 = tsc (low 48 bits) << 16 | type << 8 | aux, w1 = task << 32 | arg,
  * where task is the task's slot index (0: the worker's own loop). SPAWN is the exception: the task
  * that spawns is the one that runs on the worker.
+ *
+ * A switch is one record: a SUSPEND, YIELD or EXIT names the task that leaves the CPU, and it was on it
+ * since the record before it that ended something (one of these, or LOOP).
  * Numbers are part of the file format: add at the end, never reorder.
  */
 #ifndef WF_EVENTS_H
@@ -17,11 +20,11 @@
     X(NONE, 1, "none", "", "")                                                                     \
     X(SYNC, 1, "sync", "0: low, 1: high half", "half of the full tsc, every lap")                 \
     X(SPAWN, 1, "spawn", "", "w1 is slot << 40 | low 40 bits of the body's address")               \
-    X(RESUME, 1, "resume", "0: first run, 1: resumed, 2: in place of an await", "")                \
+    X(RESUME, 1, "resume", "2: in place of an await (others leave no record)", "awaiting slot")    \
     X(SUSPEND, 1, "suspend", "wait kind", "low half of the wait object's address")                 \
     X(WAKE, 1, "wake", "wake reason", "slot of the task that is woken")                            \
     X(EXIT, 1, "exit", "0: value, 1: failure", "low half of the result")                           \
-    X(YIELD, 1, "yield", "", "slot of a resumed task that runs next, 0: the next record tells")   \
+    X(YIELD, 1, "yield", "", "")                                                                   \
     X(STEAL, 1, "steal", "victim worker", "entries taken")                                         \
     X(LOOP, 1, "loop", "0: poll, 1: before a sleep, 2: after it, 3: nothing to run", "reaped")     \
     X(CANCEL, 1, "cancel", "reason kind", "slot of the task that is cancelled")                    \

@@ -9,13 +9,14 @@
  * few hundred nanoseconds are seen one beside the other. Order within a worker is exact, order
  * between workers is as good as their clock readings are fresh.
  *
- * Running. Each worker is a stack of tasks: one that awaits another in place stays under it. SUSPEND,
- * YIELD and a RESUME of somebody else clear the stack, EXIT takes off one task. A task that is
- * resumed comes back with those it stands upon, which its first RESUME told. What the lost part
- * of a recording would have said is made good as far as later events tell.
+ * Running. There is a record when a task leaves the CPU, none when it gets it: it was on since the
+ * worker's last record that ended something (its *boundary*). So a first look at each worker's
+ * events, in order, finds who is on at each of them. Each worker is a stack of tasks: one that awaits
+ * another in place stays under it; RESUME tells of that. SUSPEND and YIELD clear the stack, EXIT takes
+ * off one task. A task that is back comes with those it stands upon.
  *
- * Wakes. Of one task, a wake and the resume that it caused alternate, so they are paired in order;
- * a resume may carry an older stamp than its wake by what the readings were stale.
+ * Wakes. Of one task, a wake and the run that it caused alternate, so they are paired in order; a run
+ * may carry an older stamp than its wake by what the readings were stale.
  */
 #include "tools/weft/timeline.h"
 
@@ -28,9 +29,6 @@
 #define DEPTH_MAX      64
 #define STALE_NS       20000   /* how much older than its wake a resume may look */
 #define SPREAD_NS      2000000 /* stamps further apart are not spread: the task did run so long */
-#define FIRST_RUN      0
-#define RESUMED        1
-#define IN_PLACE       2
 #define LOOP_POLL      0 /* the aux of LOOP */
 #define LOOP_BEFORE    1
 #define LOOP_AFTER     2
@@ -45,7 +43,7 @@ struct stream {
     uint16_t worker;
 };
 
-/* A SPAWN, WAKE or first or later RESUME of a task. */
+/* A SPAWN or WAKE of a task, or its coming on a CPU (type RESUME). */
 struct step {
     int64_t time;
     uint32_t slot;
@@ -65,6 +63,7 @@ struct running {
 
 struct walk {
     struct timeline *t;
+    struct steps *steps;
     uint16_t worker;
     int64_t boundary; /* where the last span ended */
     struct running stack[DEPTH_MAX];
@@ -149,24 +148,20 @@ static int by_slot_and_time(const void *a, const void *b)
 
 static void find_lives(struct timeline *t, const struct snap *s, const struct stream *st)
 {
-    uint32_t current = 0;
     for (size_t i = 0; i < st->count; i++) {
         const struct wf_record *r = &st->record[i];
-        unsigned type = wf_record_type(r), aux = wf_record_aux(r);
-        if (type == WF_EV_SPAWN) {
-            struct life *life = ADD(t->lives, t->life_count);
-            *life = (struct life){.time = st->time[i],
-                                  .slot = wf_record_spawned(r),
-                                  .fn = snap_code(s, wf_record_body(r), WF_SPAWN_FN_BITS),
-                                  .spawn = true};
-        } else if (type == WF_EV_RESUME) {
-            if (aux != RESUMED) {
-                struct life *life = ADD(t->lives, t->life_count);
-                *life = (struct life){.time = st->time[i], .slot = wf_record_task(r)};
-                life->outer = aux == IN_PLACE ? current : 0;
-            }
-            current = wf_record_task(r);
+        struct life life = {.time = st->time[i]};
+        if (wf_record_type(r) == WF_EV_SPAWN) {
+            life.slot = wf_record_spawned(r);
+            life.fn = snap_code(s, wf_record_body(r), WF_SPAWN_FN_BITS);
+            life.spawn = true;
+        } else if (wf_record_type(r) == WF_EV_RESUME) {
+            life.slot = wf_record_task(r);
+            life.outer = wf_record_arg(r);
+        } else {
+            continue;
         }
+        *ADD(t->lives, t->life_count) = life;
     }
 }
 
@@ -185,8 +180,8 @@ static size_t life_after(const struct timeline *t, uint32_t slot, int64_t time)
     return lo;
 }
 
-/* The last SPAWN of a slot before an index; SIZE_MAX: none. A SPAWN and a RESUME alternate, so this is
- * a step or two. */
+/* The last SPAWN of a slot before an index; SIZE_MAX: none. There is at most one RESUME a life, so this
+ * is a step or two. */
 static size_t spawn_before(const struct timeline *t, uint32_t slot, size_t index)
 {
     while (index-- > 0 && t->lives[index].slot == slot) {
@@ -205,14 +200,11 @@ const struct life *timeline_life(const struct timeline *t, uint32_t slot, int64_
     return mine == SIZE_MAX ? NULL : &t->lives[mine];
 }
 
-/* The task that this one stood upon when it was started. */
+/* The task that this one stands upon: told since its spawn, or never. */
 static uint32_t outer_of(const struct timeline *t, uint32_t slot, int64_t time)
 {
-    for (size_t i = life_after(t, slot, time); i-- > 0 && t->lives[i].slot == slot;) {
-        if (!t->lives[i].spawn)
-            return t->lives[i].outer;
-    }
-    return 0;
+    size_t i = life_after(t, slot, time);
+    return i > 0 && t->lives[i - 1].slot == slot ? t->lives[i - 1].outer : 0;
 }
 
 /* ---- spans ---- */
@@ -265,31 +257,47 @@ static bool is_on(const struct walk *w, uint32_t task)
     return false;
 }
 
-/* A task that was on the CPU when the recording begins is first heard of when it ends. */
-static void assume_on(struct walk *w, uint32_t task)
+static void add_step(struct steps *steps, unsigned type, uint32_t slot, uint16_t worker,
+                     int64_t time)
 {
-    if (!is_on(w, task)) {
-        end_all(w, w->boundary, NULL);
-        push(w, task, w->boundary);
-    }
+    struct step *step = ADD(steps->at, steps->count);
+    *step = (struct step){.time = time, .slot = slot, .worker = worker, .type = (uint8_t)type};
 }
 
-static void resume(struct walk *w, uint32_t task, unsigned how, int64_t now)
+/* The task is on the CPU, and was since the boundary if it is not known to be. */
+static void assume_on(struct walk *w, uint32_t task)
 {
     uint32_t below[DEPTH_MAX];
     unsigned n = 0;
-    if (how != IN_PLACE)
-        end_all(w, now, NULL);
-    if (how == RESUMED) {
-        uint32_t outer = outer_of(w->t, task, now);
-        while (outer != 0 && n < DEPTH_MAX / 2) {
-            below[n++] = outer;
-            outer = outer_of(w->t, outer, now);
-        }
-    }
+    if (is_on(w, task))
+        return;
+    end_all(w, w->boundary, NULL);
+    for (uint32_t outer = outer_of(w->t, task, w->boundary); outer != 0 && n < DEPTH_MAX / 2;
+         outer = outer_of(w->t, outer, w->boundary))
+        below[n++] = outer;
     while (n > 0)
-        push(w, below[--n], now);
+        push(w, below[--n], w->boundary);
+    push(w, task, w->boundary);
+    add_step(w->steps, WF_EV_RESUME, task, w->worker, w->boundary);
+}
+
+/* Ends what stands upon a task. */
+static void uncover(struct walk *w, uint32_t task, int64_t now)
+{
+    while (w->stack[w->depth - 1].task != task)
+        end_top(w, now, NULL);
+}
+
+/* Somebody awaits a queued task and runs it in place. */
+static void take_resume(struct walk *w, const struct wf_record *r, int64_t now)
+{
+    uint32_t outer = wf_record_arg(r), task = wf_record_task(r);
+    if (outer != 0) {
+        assume_on(w, outer);
+        uncover(w, outer, now);
+    }
     push(w, task, now);
+    add_step(w->steps, WF_EV_RESUME, task, w->worker, now);
     w->boundary = now;
 }
 
@@ -297,8 +305,7 @@ static void take_exit(struct walk *w, const struct wf_record *r, int64_t now)
 {
     uint32_t task = wf_record_task(r);
     assume_on(w, task);
-    while (w->stack[w->depth - 1].task != task)
-        end_top(w, now, NULL);
+    uncover(w, task, now);
     end_top(w, now, r);
 }
 
@@ -355,14 +362,12 @@ static void take_event(struct walk *w, const struct stream *st, size_t i)
     case WF_EV_CONT:
         break;
     case WF_EV_RESUME:
-        resume(w, wf_record_task(r), wf_record_aux(r), now);
+        take_resume(w, r, now);
         break;
     case WF_EV_SUSPEND:
     case WF_EV_YIELD:
         assume_on(w, wf_record_task(r));
         end_all(w, now, r);
-        if (wf_record_type(r) == WF_EV_YIELD && wf_record_arg(r) != 0)
-            resume(w, wf_record_arg(r), RESUMED, now); /* one record tells of both */
         break;
     case WF_EV_EXIT:
         take_exit(w, r, now);
@@ -370,38 +375,40 @@ static void take_event(struct walk *w, const struct stream *st, size_t i)
     case WF_EV_LOOP:
         take_loop(w, r, now);
         break;
+    case WF_EV_MARK:
+        assume_on(w, wf_record_task(r));
+        add_point(w, st, i);
+        break;
     default:
         add_point(w, st, i);
     }
 }
 
-static void find_spans(struct timeline *t, const struct stream *st, int64_t end)
+/* @on: the task that is on the CPU as the recording ends, 0: none */
+static void find_spans(struct timeline *t, struct steps *steps, const struct stream *st,
+                       uint32_t on)
 {
-    struct walk w = {.t = t, .worker = st->worker};
+    struct walk w = {.t = t, .steps = steps, .worker = st->worker};
     if (st->count == 0)
         return;
     w.boundary = st->time[0];
     for (size_t i = 0; i < st->count; i++)
         take_event(&w, st, i);
-    end_all(&w, end > w.boundary ? end : w.boundary, NULL);
+    if (on != 0 && !w.searching)
+        assume_on(&w, on);
+    end_all(&w, t->last > w.boundary ? t->last : w.boundary, NULL);
 }
 
 /* ---- flows ---- */
 
-static void find_steps(struct steps *steps, const struct stream *st)
+static void find_causes(struct steps *steps, const struct stream *st)
 {
     for (size_t i = 0; i < st->count; i++) {
         const struct wf_record *r = &st->record[i];
-        unsigned type = wf_record_type(r);
-        if (type != WF_EV_SPAWN && type != WF_EV_WAKE && type != WF_EV_RESUME)
-            continue;
-        struct step *step = ADD(steps->at, steps->count);
-        step->time = st->time[i];
-        step->slot = type == WF_EV_RESUME  ? wf_record_task(r)
-                     : type == WF_EV_SPAWN ? wf_record_spawned(r)
-                                           : wf_record_arg(r);
-        step->worker = st->worker;
-        step->type = (uint8_t)type;
+        if (wf_record_type(r) == WF_EV_SPAWN)
+            add_step(steps, WF_EV_SPAWN, wf_record_spawned(r), st->worker, st->time[i]);
+        else if (wf_record_type(r) == WF_EV_WAKE)
+            add_step(steps, WF_EV_WAKE, wf_record_arg(r), st->worker, st->time[i]);
     }
 }
 
@@ -487,12 +494,13 @@ void timeline_build(struct timeline *t, const struct snap *s)
         if (st->time[st->count - 1] > t->last)
             t->last = st->time[st->count - 1];
         find_lives(t, s, st);
-        find_steps(&steps, st);
+        find_causes(&steps, st);
     }
     if (t->life_count > 0)
         qsort(t->lives, t->life_count, sizeof(t->lives[0]), by_slot_and_time);
     for (unsigned i = 0; streams != NULL && i < WF_AREA_WORKERS_MAX; i++) {
-        find_spans(t, &streams[i], t->last);
+        uint32_t on = i < s->workers ? wf_load_rlx(&s->blocks[i].task) : 0;
+        find_spans(t, &steps, &streams[i], on);
         free(streams[i].time);
     }
     find_flows(t, &steps);

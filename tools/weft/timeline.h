@@ -44,7 +44,7 @@ struct life {
     uint64_t fn;    /* body, 0: not recorded */
     uint32_t slot;
     uint32_t outer; /* slot of the task that awaited it in place, 0: none or not known */
-    bool spawn;     /* from its SPAWN, else from its first RESUME */
+    bool spawn;     /* from its SPAWN, else from its RESUME in place */
 };
 
 struct timeline {
