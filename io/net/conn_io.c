@@ -3,9 +3,10 @@
  * conn_io.c - reading and writing a connection
  *
  * Reading: a system call when the last receive says that there is more, else one receive operation
- * that polls first, straight into the caller's buffer. Writing: a system call; what it leaves goes
- * into send operations that end when everything is sent. In both cases the operation's own result
- * counts: bytes that moved are reported, whatever cancel or deadline came with them.
+ * that polls first, straight into the caller's buffer. Writing: a system call, or, when operations
+ * wait to be submitted anyway, a place in that batch; what a system call leaves goes into send
+ * operations that end when everything is sent. The operation's own result counts: bytes that moved
+ * are reported, whatever cancel or deadline came with them. Figures: docs/decisions/net-writes.md.
  */
 #include <errno.h>
 #include <limits.h>
@@ -114,6 +115,13 @@ ssize_t weft_read_exact(weft_conn *conn, void *buf, size_t n)
     return wf_conn_leave(conn, WF_CONN_READING, r < 0 ? r : (ssize_t)got);
 }
 
+/* Is a batch under way that a write can join? One system call then serves them all. */
+static inline bool batch_waits(void)
+{
+    struct wf_driver *driver = wf_worker_driver(wf_worker());
+    return driver->ops->queued(driver) > 0;
+}
+
 /* Sends the rest by operations. Returns the bytes sent, or the error when there are none. */
 static ssize_t send_rest(weft_conn *conn, const char *buf, size_t n, weft_deadline deadline)
 {
@@ -136,6 +144,8 @@ static ssize_t send_rest(weft_conn *conn, const char *buf, size_t n, weft_deadli
 
 static ssize_t write_all(weft_conn *conn, const char *buf, size_t n, weft_deadline deadline)
 {
+    if (batch_waits())
+        return send_rest(conn, buf, n, deadline);
     ssize_t r = wf_sys_send(conn->fd, buf, n);
     if (WF_LIKELY(r == (ssize_t)n) || (r < 0 && r != -EAGAIN))
         return r;
@@ -184,7 +194,7 @@ static ssize_t send_pieces(weft_conn *conn, const struct iovec *iov, int count, 
 static ssize_t writev_all(weft_conn *conn, const struct iovec *iov, int count, size_t total)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)count};
-    ssize_t r = wf_sys_sendmsg(conn->fd, &msg);
+    ssize_t r = batch_waits() ? 0 : wf_sys_sendmsg(conn->fd, &msg);
     if (WF_LIKELY(r == (ssize_t)total) || (r < 0 && r != -EAGAIN))
         return r;
     size_t sent = r > 0 ? (size_t)r : 0;
