@@ -12,8 +12,9 @@
 #define WF_HTTP_FIELDS_MAX (16u << 10)
 /* Bytes of the server's name at most. */
 #define WF_HTTP_SERVER_MAX 200u
-/* Room that a head needs at most. */
-#define WF_HTTP_HEAD_MAX (WF_HTTP_FIELDS_MAX + WF_HTTP_SERVER_MAX + 512u)
+/* Room that a head needs at most: besides the server's and the handler's fields, and in all. */
+#define WF_HTTP_HEAD_FIXED 256u
+#define WF_HTTP_HEAD_MAX   (WF_HTTP_FIELDS_MAX + WF_HTTP_SERVER_MAX + 12u + WF_HTTP_HEAD_FIXED)
 /* Room that the framing around one chunk needs (size in hex, two line ends), and the last chunk. */
 #define WF_HTTP_CHUNK_FRAME_MAX 32u
 

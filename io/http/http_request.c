@@ -161,7 +161,7 @@ ssize_t weft_http_read(weft_http_request *request, void *buf, size_t n)
             continue;
         }
         if (p->expect_continue && !s->response.head_sent) {
-            if (WF_HTTP_OUT_SIZE - s->out_len < 64 && wf_http_flush(s) != 0) {
+            if (wf_http_reserve(s, 64) != 0) {
                 return read_failed(request, s->response.error);
             }
             s->out_len =

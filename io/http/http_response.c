@@ -65,19 +65,17 @@ int weft_http_set(weft_http_response *response, const char *name, const char *va
     } else if (name_len == 6 && wf_http_same(name, "server", 6)) {
         response->own_server = true;
     }
+    size_t need = response->fields_len + name_len + value_len + 4;
+    if (WF_UNLIKELY(need > WF_HTTP_FIELDS_SMALL) && s->fields == s->fields_small) {
+        memcpy(s->fields_large, s->fields, response->fields_len);
+        s->fields = s->fields_large;
+    }
     char *at = wf_http_put(s->fields + response->fields_len, name, name_len);
     at = WF_HTTP_PUT(at, ": ");
     at = wf_http_put(at, value, value_len);
     at = WF_HTTP_PUT(at, "\r\n");
     response->fields_len = (uint32_t)(at - s->fields);
     return 0;
-}
-
-/* Room for n more bytes of output. */
-static int reserve(struct wf_http_session *s, size_t n)
-{
-    WF_ASSERT(n <= WF_HTTP_OUT_SIZE);
-    return WF_LIKELY(n <= WF_HTTP_OUT_SIZE - s->out_len) ? s->response.error : wf_http_flush(s);
 }
 
 /* What ends the connection after this response, as far as it is known when the head is written. */
@@ -93,7 +91,7 @@ int wf_http_begin(struct weft_http_response *r, unsigned length, uint64_t n)
     struct wf_http_session *s = session_of(r);
     const llhttp_t *l = &s->request.parser.llhttp;
     bool http10 = s->request.parser.size != 0 && l->http_minor == 0;
-    int rc = reserve(s, WF_HTTP_SERVER_MAX + 512 + r->fields_len);
+    int rc = wf_http_reserve(s, WF_HTTP_HEAD_FIXED + s->config->server_len + r->fields_len);
     if (rc != 0) {
         return rc;
     }
@@ -131,7 +129,7 @@ int wf_http_begin(struct weft_http_response *r, unsigned length, uint64_t n)
 static int put_bytes(struct wf_http_session *s, const void *data, size_t n)
 {
     if (n <= WF_HTTP_COPY_MAX) {
-        int rc = reserve(s, n);
+        int rc = wf_http_reserve(s, n);
         if (rc == 0 && n > 0) {
             memcpy(s->out + s->out_len, data, n);
             s->out_len += (uint32_t)n;
@@ -185,7 +183,7 @@ int weft_http_write(weft_http_response *response, const void *data, size_t n)
         return put_bytes(s, data, n);
     }
     size_t with_data = n <= WF_HTTP_COPY_MAX ? n : 0;
-    int rc = reserve(s, with_data + WF_HTTP_CHUNK_FRAME_MAX);
+    int rc = wf_http_reserve(s, with_data + WF_HTTP_CHUNK_FRAME_MAX);
     if (rc == 0) {
         s->out_len = (uint32_t)(wf_http_put_chunk_size(s->out + s->out_len, n) - s->out);
         rc = put_bytes(s, data, n);
@@ -208,7 +206,7 @@ int wf_http_finish(struct weft_http_response *r)
     if (r->ended || r->length != WF_HTTP_BODY_CHUNKED || r->drop_body) {
         return 0;
     }
-    int rc = reserve(s, WF_HTTP_CHUNK_FRAME_MAX);
+    int rc = wf_http_reserve(s, WF_HTTP_CHUNK_FRAME_MAX);
     if (rc == 0) {
         s->out_len = (uint32_t)(WF_HTTP_PUT(s->out + s->out_len, "0\r\n\r\n") - s->out);
     }

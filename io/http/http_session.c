@@ -14,6 +14,7 @@
 #include "io/http/http_session.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "runtime/base/assert.h"
@@ -79,8 +80,10 @@ int wf_http_config_init(struct wf_http_config *config, wf_http_handler handler, 
     return set_server(config, o.server_name != NULL ? o.server_name : "weft");
 }
 
-/* One piece of memory: the struct, the field table, then input, output and the handler's fields.
- * Only the pages that are used get touched. */
+/*
+ * One piece of memory. What an ordinary request needs is at its beginning, in one or two pages; of
+ * the rest only what is used gets touched.
+ */
 struct wf_http_session *wf_http_session_new(const struct wf_http_config *config)
 {
     size_t table = (config->limits.fields + 1) * sizeof(struct wf_http_field);
@@ -90,12 +93,14 @@ struct wf_http_session *wf_http_session_new(const struct wf_http_config *config)
     if (s == NULL) {
         return NULL;
     }
-    *s = (struct wf_http_session){.config = config, .in_cap = (uint32_t)in_cap};
+    memset(s, 0, offsetof(struct wf_http_session, out_small));
+    s->config = config;
+    s->in_cap = (uint32_t)in_cap;
     s->request.parser.limits = &config->limits;
-    s->request.parser.fields = (struct wf_http_field *)(s + 1);
-    s->in = (char *)(s + 1) + table;
-    s->out = s->in + in_cap;
-    s->fields = s->out + WF_HTTP_OUT_SIZE;
+    s->request.parser.fields = s->table;
+    s->in = (char *)s->table + table;
+    s->out_large = s->in + in_cap;
+    s->fields_large = s->out_large + WF_HTTP_OUT_SIZE;
     return s;
 }
 
@@ -115,13 +120,51 @@ int wf_http_flush(struct wf_http_session *s)
     return s->response.error;
 }
 
+/* Room for n more bytes of output: in the small buffer, in the large one, or after a send. */
+int wf_http_reserve(struct wf_http_session *s, size_t n)
+{
+    WF_ASSERT(n <= WF_HTTP_OUT_SIZE - WF_HTTP_OUT_SMALL);
+    if (WF_LIKELY(n <= s->out_cap - s->out_len)) {
+        return s->response.error;
+    }
+    if (s->out == s->out_large) {
+        return wf_http_flush(s);
+    }
+    memcpy(s->out_large, s->out, s->out_len);
+    s->out = s->out_large;
+    s->out_cap = WF_HTTP_OUT_SIZE;
+    return s->response.error;
+}
+
+static void start_batch(struct wf_http_session *s)
+{
+    s->out = s->out_small;
+    s->out_cap = WF_HTTP_OUT_SMALL;
+    s->out_len = 0;
+}
+
+/* The lines that the next request needs have been idle for long: fetch them side by side. */
+static inline void prefetch(const struct wf_http_session *s)
+{
+    const char *parser = (const char *)&s->request.parser;
+    for (size_t i = 0; i < sizeof s->request + sizeof s->response; i += 64) {
+        __builtin_prefetch(parser + i, 1);
+    }
+    for (size_t i = 0; i < 256; i += 64) {
+        __builtin_prefetch(s->out_small + i, 1);
+    }
+    __builtin_prefetch(s->fields_small, 1);
+    __builtin_prefetch(s->table, 1);
+}
+
 /* Sends what is there and receives behind in_len. */
 static ssize_t receive(struct wf_http_session *s, weft_deadline deadline)
 {
     WF_ASSERT(s->in_len < s->in_cap);
     ssize_t n = s->io->exchange(s->io, s->out, s->out_len, s->in + s->in_len, s->in_cap - s->in_len,
                                 deadline);
-    s->out_len = 0;
+    prefetch(s);
+    start_batch(s);
     if (n > 0) {
         s->in_len += (uint32_t)n;
     }
@@ -131,6 +174,7 @@ static ssize_t receive(struct wf_http_session *s, weft_deadline deadline)
 static void start_response(struct wf_http_session *s)
 {
     s->response = (struct weft_http_response){.status = 200};
+    s->fields = s->fields_small;
     s->request.read_error = 0;
 }
 
@@ -293,7 +337,7 @@ enum wf_http_end wf_http_session_run(struct wf_http_session *s, struct wf_http_i
     s->io = io;
     s->in_pos = 0;
     s->in_len = (uint32_t)received;
-    s->out_len = 0;
+    start_batch(s);
     s->head_deadline = head_deadline;
     start_response(s);
     wf_http_parser_start(p);

@@ -16,6 +16,9 @@
 
 /* Responses collect up to this size; then they leave before the end of the batch. */
 #define WF_HTTP_OUT_SIZE (64u << 10)
+/* What an ordinary answer, and the fields its handler adds, have room in. */
+#define WF_HTTP_OUT_SMALL    640u
+#define WF_HTTP_FIELDS_SMALL 256u
 /* Bodies up to this size are copied behind their head; larger ones are sent from where they are. */
 #define WF_HTTP_COPY_MAX (16u << 10)
 /* Room behind a head for pieces of its body or further requests. */
@@ -83,10 +86,15 @@ struct wf_http_session {
     uint32_t in_pos, in_len;      /* unread input is in[in_pos, in_len) */
     uint32_t in_floor;            /* bytes below belong to the head of the current request */
     uint32_t in_cap;
-    uint32_t out_len;
-    char *in, *out, *fields;
+    uint32_t out_len, out_cap;
+    char *in;
+    char *out, *fields; /* the small ones below, or the large ones */
+    char *out_large, *fields_large;
     struct weft_http_request request;
     struct weft_http_response response;
+    char out_small[WF_HTTP_OUT_SMALL];
+    char fields_small[WF_HTTP_FIELDS_SMALL];
+    struct wf_http_field table[]; /* then the input, the large output, the large fields */
 };
 
 enum wf_http_end {
@@ -120,6 +128,7 @@ enum wf_http_end wf_http_session_run(struct wf_http_session *s, struct wf_http_i
 bool wf_http_body_over(const struct weft_http_request *request);
 ssize_t wf_http_body_take(struct wf_http_session *s, char *buf, size_t n);
 int wf_http_flush(struct wf_http_session *s);
+int wf_http_reserve(struct wf_http_session *s, size_t n);
 int wf_http_begin(struct weft_http_response *response, unsigned length, uint64_t n);
 int wf_http_finish(struct weft_http_response *response);
 
