@@ -32,13 +32,28 @@ intptr_t micro_await(weft_task *task)
     return result;
 }
 
-static double measure(const struct job *job, int level)
+/* The work once; *share: processor time it had per second. */
+static double measure(const struct job *job, struct bench_values *out, double *share)
+{
+    struct bench_usage before = bench_usage_self(), after;
+    uint64_t start = bench_now_ns();
+    double value = job->work(job->o, out), wall = (double)(bench_now_ns() - start) / 1e9;
+
+    after = bench_usage_self();
+    *share = (after.user_s + after.sys_s - before.user_s - before.sys_s) / wall;
+    return value;
+}
+
+/* With one worker in CPU time, which other programs on the machine do not change. */
+static double measure_at(const struct job *job, int level)
 {
     int rc = weft_trace_level(level);
+    double share, value;
 
     if (rc < -1)
         bench_fail("weft_trace_level", rc);
-    return job->work(job->o, NULL);
+    value = measure(job, NULL, &share);
+    return job->o->workers == 1 ? value * share : value;
 }
 
 static void compare_levels(const struct job *job)
@@ -46,11 +61,11 @@ static void compare_levels(const struct job *job)
     static double ratios[BENCH_RUNS_MAX], off_values[BENCH_RUNS_MAX];
     unsigned pairs = job->o->pairs < BENCH_RUNS_MAX ? job->o->pairs : BENCH_RUNS_MAX;
 
-    measure(job, LEVEL_ON); /* first touches belong to neither side */
+    measure_at(job, LEVEL_ON); /* first touches belong to neither side */
     for (unsigned i = 0; i < pairs; i++) {
         int first = i % 2 == 0 ? LEVEL_ON : LEVEL_OFF; /* drift hits both sides alike */
         int second = first == LEVEL_ON ? LEVEL_OFF : LEVEL_ON;
-        double a = measure(job, first), b = measure(job, second);
+        double a = measure_at(job, first), b = measure_at(job, second);
 
         ratios[i] = first == LEVEL_ON ? a / b : b / a;
         off_values[i] = first == LEVEL_ON ? b : a;
@@ -66,13 +81,8 @@ static void compare_levels(const struct job *job)
  */
 static void measure_once(const struct job *job)
 {
-    struct bench_usage before = bench_usage_self(), after;
-    uint64_t start = bench_now_ns();
-    double value = job->work(job->o, job->out), wall = (double)(bench_now_ns() - start) / 1e9;
-    double share;
+    double share, value = measure(job, job->out, &share);
 
-    after = bench_usage_self();
-    share = (after.user_s + after.sys_s - before.user_s - before.sys_s) / wall;
     bench_put(job->out, job->metric, job->unit, value);
     bench_put(job->out, "processors", "busy", share);
     bench_put(job->out, "in_cpu_time", job->unit, value * share);
