@@ -87,7 +87,7 @@ static void read_pair(uint64_t *tsc, uint64_t *mono)
 /* ticks / ns in Hz; 128 bits because a day of ticks times 1e9 does not fit into 64. */
 static uint64_t frequency(uint64_t ticks, uint64_t ns)
 {
-    return (uint64_t)((__extension__(unsigned __int128)ticks * NS_PER_SEC + ns / 2) / ns);
+    return (uint64_t)((__extension__(unsigned __int128) ticks * NS_PER_SEC + ns / 2) / ns);
 }
 
 #if defined(__x86_64__)
@@ -110,7 +110,7 @@ static uint64_t told_frequency(void)
     if (page != MAP_FAILED) {
         /* ns = ticks * mult >> shift */
         if (page->cap_user_time != 0 && page->time_mult != 0)
-            hz = (uint64_t)(((__extension__(unsigned __int128)NS_PER_SEC) << page->time_shift) /
+            hz = (uint64_t)(((__extension__(unsigned __int128) NS_PER_SEC) << page->time_shift) /
                             page->time_mult);
         munmap(page, PAGE_SIZE);
     }

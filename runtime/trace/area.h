@@ -27,32 +27,32 @@
 
 #include "runtime/base/atomic.h"
 
-#define WF_AREA_MAGIC UINT64_C(0x3130544645573a77)
-#define WF_AREA_VERSION 1
-#define WF_AREA_NAME "weft"
+#define WF_AREA_MAGIC       UINT64_C(0x3130544645573a77)
+#define WF_AREA_VERSION     1
+#define WF_AREA_NAME        "weft"
 #define WF_AREA_WORKERS_MAX 256
 #define WF_AREA_REGIONS_MAX 64
 
 struct wf_desc {
-    WF_ATOMIC(uint32_t) seq;  /* odd: on CPU */
-    uint32_t gen;             /* of the slot; with the index it is the task's id */
-    uint32_t index;           /* slot index, 1.. */
-    uint8_t wait_kind;        /* enum wf_wait_kind */
-    uint8_t live;             /* 0: free slot, 1: not started, 2: started, 3: ended */
-    uint16_t worker;          /* where it ran last */
-    void *wait_obj;           /* what it waits for: channel, operation, task block, scope */
-    struct wf_fiber *fiber;   /* stack it stands on; NULL before the first run */
-    void *spawn_pc;           /* return address of the spawn call */
-    const char *name;         /* constant string or NULL */
-    intptr_t (*fn)(void *);   /* body */
-    void *scope;              /* the group it is a child of */
-    struct wf_desc *outer;    /* the task that awaits it in place on the same stack, or NULL */
-    struct wf_desc *parent;   /* spawner's block; may have been reused: compare parent_gen */
+    WF_ATOMIC(uint32_t) seq; /* odd: on CPU */
+    uint32_t gen;            /* of the slot; with the index it is the task's id */
+    uint32_t index;          /* slot index, 1.. */
+    uint8_t wait_kind;       /* enum wf_wait_kind */
+    uint8_t live;            /* 0: free slot, 1: not started, 2: started, 3: ended */
+    uint16_t worker;         /* where it ran last */
+    void *wait_obj;          /* what it waits for: channel, operation, task block, scope */
+    struct wf_fiber *fiber;  /* stack it stands on; NULL before the first run */
+    void *spawn_pc;          /* return address of the spawn call */
+    const char *name;        /* constant string or NULL */
+    intptr_t (*fn)(void *);  /* body */
+    void *scope;             /* the group it is a child of */
+    struct wf_desc *outer;   /* the task that awaits it in place on the same stack, or NULL */
+    struct wf_desc *parent;  /* spawner's block; may have been reused: compare parent_gen */
     uint32_t parent_gen;
-    uint32_t switches;        /* times resumed */
-    uint64_t since;           /* tsc of the last suspend or resume */
-    uint64_t run_tsc;         /* tsc ticks on a CPU, as far as the clock was read */
-    void *arg;                /* passed to the body */
+    uint32_t switches;                     /* times resumed */
+    uint64_t since;                        /* tsc of the last park */
+    uint64_t run_tsc;                      /* tsc ticks on a CPU; 0: not counted */
+    void *arg;                             /* passed to the body */
     WF_ATOMIC(const char *) cancel_reason; /* constant string; NULL: not cancelled */
     uint64_t reserved;
 };
@@ -79,9 +79,9 @@ struct wf_worker_block {
     uint32_t inflight;         /* operations in the driver at the last turn */
     uint64_t spawned, ended, switches, polls, sleeps, completions, steals, stolen, wakes_sent,
         timers, cancels, overflows;
-    uint64_t ring_offset;      /* of this worker's event ring in the area */
-    uint64_t ring_size;        /* bytes, a power of two */
-    WF_ATOMIC(uint64_t) head;  /* bytes ever written to the event ring */
+    uint64_t ring_offset;     /* of this worker's event ring in the area */
+    uint64_t ring_size;       /* bytes, a power of two */
+    WF_ATOMIC(uint64_t) head; /* bytes ever written to the event ring */
     uint64_t reserved[12];
 };
 _Static_assert(sizeof(struct wf_worker_block) == 256, "worker block size is part of the format");
@@ -96,16 +96,16 @@ struct wf_area_region {
 struct wf_area_header {
     WF_ATOMIC(uint64_t) magic; /* stored last (order: area-magic) */
     uint32_t version;
-    uint32_t header_size;  /* bytes, where the worker blocks begin */
-    uint32_t worker_size;  /* bytes of a worker block */
+    uint32_t header_size; /* bytes, where the worker blocks begin */
+    uint32_t worker_size; /* bytes of a worker block */
     uint32_t workers;
-    uint32_t desc_size;    /* bytes of a descriptor */
-    uint32_t slot_size;    /* bytes between descriptors; set by the task slab */
+    uint32_t desc_size; /* bytes of a descriptor */
+    uint32_t slot_size; /* bytes between descriptors; set by the task slab */
     uint32_t pid;
     WF_ATOMIC(int32_t) level; /* what is recorded; tools may change it */
-    uint64_t area_addr;    /* where the area is mapped in the traced process */
+    uint64_t area_addr;       /* where the area is mapped in the traced process */
     uint64_t area_size;
-    uint64_t tsc0, mono0;  /* one point in both clocks: cycle counter and CLOCK_MONOTONIC ns */
+    uint64_t tsc0, mono0;       /* one point in both clocks: cycle counter and CLOCK_MONOTONIC ns */
     WF_ATOMIC(uint64_t) tsc_hz; /* refined by wf_area_calibrate */
     /* Where a tool finds the saved stack pointer in struct wf_fiber; set by the runtime. */
     uint32_t fiber_sp_offset;

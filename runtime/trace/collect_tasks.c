@@ -133,8 +133,7 @@ static bool read_fiber(struct wf_collect *c, uint64_t fiber, struct wf_snap_stac
     if (hi_at > last)
         last = hi_at;
     /* All zero: the runtime has not told. */
-    if (last == 0 || last + 8 > sizeof(window) ||
-        wf_peek(c->peek, fiber, window, last + 8) != 0)
+    if (last == 0 || last + 8 > sizeof(window) || wf_peek(c->peek, fiber, window, last + 8) != 0)
         return false;
     stack->fiber = fiber;
     memcpy(&stack->sp, window + sp_at, 8);

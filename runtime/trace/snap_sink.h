@@ -11,7 +11,7 @@
 /* owner: the collecting thread */
 struct wf_snap_sink {
     int fd;
-    int error;           /* the first -errno; everything after it does nothing */
+    int error; /* the first -errno; everything after it does nothing */
     uint32_t fill;
     uint64_t flushed;    /* bytes in the file */
     uint64_t section_at; /* file position of the open section's header */

@@ -33,9 +33,9 @@ struct wf_snap_header {
     uint32_t header_size; /* bytes, where the first section begins */
     uint32_t machine;     /* e_machine of the process */
     uint32_t pid;
-    uint64_t tsc;         /* cycle counter, ... */
-    uint64_t mono_ns;     /* ... CLOCK_MONOTONIC ... */
-    uint64_t real_ns;     /* ... and CLOCK_REALTIME when the snapshot was begun */
+    uint64_t tsc;     /* cycle counter, ... */
+    uint64_t mono_ns; /* ... CLOCK_MONOTONIC ... */
+    uint64_t real_ns; /* ... and CLOCK_REALTIME when the snapshot was begun */
     uint64_t reserved[2];
 };
 _Static_assert(sizeof(struct wf_snap_header) == 64, "part of the format");
@@ -50,7 +50,7 @@ struct wf_snap_events {
     uint64_t written; /* records the worker had written: count + lost */
     uint64_t lost;    /* of them not in the file: all older than the first one that is */
     uint64_t count;
-    uint64_t tsc;     /* cycle counter when the last record had been copied */
+    uint64_t tsc; /* cycle counter when the last record had been copied */
 };
 
 struct wf_snap_task {
@@ -63,8 +63,8 @@ struct wf_snap_stack {
     uint64_t sp;    /* saved stack pointer: address of the first byte that follows */
     uint64_t lo;    /* bounds of the whole stack */
     uint64_t hi;
-    uint32_t size;  /* bytes that follow */
-    uint32_t seq;   /* of the task's descriptor while they were read */
+    uint32_t size; /* bytes that follow */
+    uint32_t seq;  /* of the task's descriptor while they were read */
 };
 
 struct wf_snap_string {

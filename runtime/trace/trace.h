@@ -27,12 +27,12 @@
 #endif
 
 struct wf_trace_ring {
-    char *base;                     /* const: the event ring */
-    uint64_t mask;                  /* const: ring bytes - 1 */
-    uint64_t head;                  /* owner: worker; bytes ever written */
-    uint64_t tsc;                   /* owner: worker; cached cycle counter */
-    struct wf_worker_block *block;  /* const */
-    WF_ATOMIC(int32_t) *level;      /* any: the area's level */
+    char *base;                    /* const: the event ring */
+    uint64_t mask;                 /* const: ring bytes - 1 */
+    uint64_t head;                 /* owner: worker; bytes ever written */
+    uint64_t tsc;                  /* owner: worker; cached cycle counter */
+    struct wf_worker_block *block; /* const */
+    WF_ATOMIC(int32_t) * level;    /* any: the area's level */
 };
 
 static inline void wf_trace_put(struct wf_trace_ring *r, uint64_t w0, uint64_t w1)

@@ -28,7 +28,7 @@ struct ps {
     struct inner {
         uint64_t outer;
         const struct wf_snap_task *task;
-    } *inner;
+    } * inner;
     size_t inner_count;
 };
 
@@ -46,8 +46,7 @@ static void find_inner(struct ps *ps)
         const struct wf_snap_task *task = &ps->s.tasks[i];
         if (task->desc.live != LIVE_STARTED || task->desc.outer == NULL)
             continue;
-        ps->inner[ps->inner_count++] =
-            (struct inner){(uint64_t)(uintptr_t)task->desc.outer, task};
+        ps->inner[ps->inner_count++] = (struct inner){(uint64_t)(uintptr_t)task->desc.outer, task};
     }
     if (ps->inner_count > 0)
         qsort(ps->inner, ps->inner_count, sizeof(ps->inner[0]), by_outer);
@@ -99,12 +98,14 @@ static void print_object(struct ps *ps, const struct wf_snap_task *task, char *b
         snprintf(buf, size, "%#llx", (unsigned long long)obj);
 }
 
+/* How long it has been waiting; `since` is the time of the last park. */
 static double age_ms(const struct ps *ps, const struct wf_snap_task *task)
 {
-    int64_t ticks = (int64_t)(ps->s.header->tsc - task->desc.since);
-    if (task->desc.since == 0 || ticks < 0 || inner_of(ps, task) != NULL)
-        return 0;
-    return snap_ns(&ps->s, ticks) / 1e6;
+    const struct wf_desc *d = &task->desc;
+    bool parked = d->live == LIVE_STARTED && !snap_task_running(task) &&
+                  d->wait_kind != WF_WAIT_YIELD && inner_of(ps, task) == NULL;
+    int64_t ticks = (int64_t)(ps->s.header->tsc - d->since);
+    return parked && d->since != 0 && ticks > 0 ? snap_ns(&ps->s, ticks) / 1e6 : 0;
 }
 
 static void print_stack(struct ps *ps, const struct wf_snap_task *task)
@@ -145,8 +146,8 @@ static void print_task_json(struct ps *ps, const struct wf_snap_task *task)
     print_object(ps, task, buf, sizeof(buf));
     printf(",\"on\":");
     print_json_string(stdout, buf);
-    printf(",\"worker\":%u,\"switches\":%u,\"for_ms\":%.3f,\"cpu_ms\":%.3f,\"body\":", d->worker,
-           d->switches, age_ms(ps, task), snap_ns(&ps->s, (int64_t)d->run_tsc) / 1e6);
+    printf(",\"worker\":%u,\"switches\":%u,\"for_ms\":%.3f,\"body\":", d->worker, d->switches,
+           age_ms(ps, task));
     struct stack_frame body = {.pc = (uint64_t)(uintptr_t)d->fn};
     print_json_string(stdout, symbols_describe(ps->y, body, buf, sizeof(buf)));
     printf(",\"spawned_at\":");
@@ -176,7 +177,7 @@ static void print_task(struct ps *ps, const struct wf_snap_task *task)
 
 static const char *worker_text(unsigned state)
 {
-    static const char *const texts[] = {"starting", "running", "polling",
+    static const char *const texts[] = {"starting",  "running",  "polling",
                                         "searching", "sleeping", "stopped"};
     return state < sizeof(texts) / sizeof(texts[0]) ? texts[state] : "?";
 }

@@ -101,8 +101,9 @@ static bool begin_event(struct json *j, const char *phase, int pid, unsigned tid
         j->cut = true;
         return false;
     }
-    fprintf(j->out, "%s{\"ph\":\"%s\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,\"name\":",
-            j->first ? "" : ",\n", phase, pid, tid, (double)ns / 1e3);
+    fprintf(j->out,
+            "%s{\"ph\":\"%s\",\"pid\":%d,\"tid\":%u,\"ts\":%.3f,\"name\":", j->first ? "" : ",\n",
+            phase, pid, tid, (double)ns / 1e3);
     j->first = false;
     print_json_string(j->out, name);
     return true;
@@ -234,8 +235,7 @@ static void put_task_tracks(struct json *j)
                      spans[i + 1].task == span->task && spans[i + 1].start > clock;
         if (!waits || !begin_event(j, "X", PID_TASKS, span->task, clock, wait_text(span->aux)))
             continue;
-        end_event(j, ",\"dur\":%.3f,\"cat\":\"wait\"",
-                  (double)(spans[i + 1].start - clock) / 1e3);
+        end_event(j, ",\"dur\":%.3f,\"cat\":\"wait\"", (double)(spans[i + 1].start - clock) / 1e3);
     }
 }
 

@@ -2,21 +2,20 @@
 /*
  * timeline.c - what the events mean: who ran when and where, and who made whom run
  *
- * Time. A record has the low 48 bits of the cycle counter as its worker had last read it. Going back
- * from the newest record, each is put next to its successor; a SYNC pair is not needed as long as two
- * neighbours are less than 16 hours apart. Records between two clock readings carry the same stamp;
- * they are spread evenly up to the next reading, except over a sleep, so that tasks which ran for a
- * few hundred nanoseconds are seen one beside the other. Order within a worker is exact, order
- * between workers is as good as their clock readings are fresh.
+ * Time. A record has the low 48 bits of the cycle counter as its worker had last read it. Going
+ * back from the newest record, each is put next to its successor, which is right as long as two
+ * neighbours are less than 16 hours apart. Records between two clock readings carry the same
+ * stamp; they are spread evenly up to the next reading, except over a sleep, so that tasks which
+ * ran for a few hundred nanoseconds are seen one beside the other. Order within a worker is
+ * exact, order between workers is as good as their clock readings are fresh.
  *
- * Running. There is a record when a task leaves the CPU, none when it gets it: it was on since the
- * worker's last record that ended something (its *boundary*). So a first look at each worker's
- * events, in order, finds who is on at each of them. Each worker is a stack of tasks: one that awaits
- * another in place stays under it; RESUME tells of that. SUSPEND and YIELD clear the stack, EXIT takes
- * off one task. A task that is back comes with those it stands upon.
+ * Running. There is a record when a task leaves the CPU, none when it gets it: it was on since
+ * the worker's last record that ended something (its boundary). Each worker is a stack of tasks:
+ * one that awaits another in place stays under it, and RESUME tells of that. SUSPEND and YIELD
+ * clear the stack, EXIT takes off one task. A task that is back comes with those it stands upon.
  *
- * Wakes. Of one task, a wake and the run that it caused alternate, so they are paired in order; a run
- * may carry an older stamp than its wake by what the readings were stale.
+ * Wakes. Of one task, a wake and the run that it caused alternate, so they are paired in order; a
+ * run may carry an older stamp than its wake by what the readings were stale.
  */
 #include "tools/weft/timeline.h"
 
@@ -26,14 +25,14 @@
 
 #include "runtime/trace/events.h"
 
-#define DEPTH_MAX      64
-#define STALE_NS       20000   /* how much older than its wake a resume may look */
-#define SPREAD_NS      2000000 /* stamps further apart are not spread: the task did run so long */
-#define LOOP_POLL      0 /* the aux of LOOP */
-#define LOOP_BEFORE    1
-#define LOOP_AFTER     2
-#define LOOP_IDLE      3
-#define TSC_BITS       48
+#define DEPTH_MAX   64
+#define STALE_NS    20000   /* how much older than its wake a resume may look */
+#define SPREAD_NS   2000000 /* stamps further apart are not spread: the task did run so long */
+#define LOOP_POLL   0       /* the aux of LOOP */
+#define LOOP_BEFORE 1
+#define LOOP_AFTER  2
+#define LOOP_IDLE   3
+#define TSC_BITS    48
 
 /* The events of one worker with their times. */
 struct stream {
@@ -68,7 +67,7 @@ struct walk {
     int64_t boundary; /* where the last span ended */
     struct running stack[DEPTH_MAX];
     unsigned depth;
-    bool searching;   /* since the boundary */
+    bool searching; /* since the boundary */
 };
 
 static void *grow(void *table, size_t *count, size_t size)
@@ -86,8 +85,8 @@ static void *grow(void *table, size_t *count, size_t size)
     return table;
 }
 
-#define ADD(table, count) ((table) = grow((table), &(count), sizeof((table)[0])), \
-                           &(table)[(count) - 1])
+#define ADD(table, count) \
+    ((table) = grow((table), &(count), sizeof((table)[0])), &(table)[(count)-1])
 
 /* ---- time ---- */
 
@@ -180,8 +179,8 @@ static size_t life_after(const struct timeline *t, uint32_t slot, int64_t time)
     return lo;
 }
 
-/* The last SPAWN of a slot before an index; SIZE_MAX: none. There is at most one RESUME a life, so this
- * is a step or two. */
+/* The last SPAWN of a slot before an index; SIZE_MAX: none. There is at most one RESUME a life, so
+ * this is a step or two. */
 static size_t spawn_before(const struct timeline *t, uint32_t slot, size_t index)
 {
     while (index-- > 0 && t->lives[index].slot == slot) {
@@ -429,8 +428,8 @@ static void pair_steps(struct timeline *t, const struct step *at, size_t count)
     for (size_t cause = 0; cause < count; cause++) {
         if (at[cause].type == WF_EV_RESUME)
             continue;
-        while (resume < count && (at[resume].type != WF_EV_RESUME ||
-                                  at[resume].time < at[cause].time - STALE_NS))
+        while (resume < count &&
+               (at[resume].type != WF_EV_RESUME || at[resume].time < at[cause].time - STALE_NS))
             resume++;
         if (resume == count)
             return;
@@ -464,9 +463,8 @@ static bool open_stream(struct stream *st, const struct snap *s, unsigned worker
     const struct snap_ring *ring = &s->ring[worker];
     if (ring->info == NULL || ring->info->count == 0)
         return false;
-    *st = (struct stream){.record = ring->records,
-                          .count = (size_t)ring->info->count,
-                          .worker = (uint16_t)worker};
+    *st = (struct stream){
+        .record = ring->records, .count = (size_t)ring->info->count, .worker = (uint16_t)worker};
     st->time = calloc(st->count, sizeof(st->time[0]));
     if (st->time == NULL) {
         fprintf(stderr, "weft: out of memory\n");

@@ -7,16 +7,16 @@
 
 enum span_kind {
     SPAN_TASK,
-    SPAN_POLL,  /* the worker's loop and its driver */
-    SPAN_SLEEP, /* blocked in the driver */
+    SPAN_POLL,   /* the worker's loop and its driver */
+    SPAN_SLEEP,  /* blocked in the driver */
     SPAN_SEARCH, /* looked for work before a sleep */
 };
 
 /* Times are ns since the area was opened. Spans of a worker are strictly nested. */
 struct span {
     int64_t start, end;
-    uint32_t task;    /* SPAN_TASK: slot */
-    uint32_t arg;     /* SPAN_POLL: completions; SPAN_TASK: low half of wait object or result */
+    uint32_t task; /* SPAN_TASK: slot */
+    uint32_t arg;  /* SPAN_POLL: completions; SPAN_TASK: low half of wait object or result */
     uint16_t worker;
     uint8_t kind;
     uint8_t ended_by; /* SPAN_TASK: enum wf_event: SUSPEND, EXIT, YIELD; NONE: still on */
@@ -41,7 +41,7 @@ struct flow {
 /* A slot is used by one task after the other. */
 struct life {
     int64_t time;
-    uint64_t fn;    /* body, 0: not recorded */
+    uint64_t fn; /* body, 0: not recorded */
     uint32_t slot;
     uint32_t outer; /* slot of the task that awaited it in place, 0: none or not known */
     bool spawn;     /* from its SPAWN, else from its RESUME in place */
