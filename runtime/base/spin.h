@@ -13,7 +13,7 @@
 #ifndef WF_SPIN_H
 #define WF_SPIN_H
 
-#include "runtime/base/atomic.h"
+#include "runtime/base/solo.h"
 
 struct wf_spin {
     WF_ATOMIC(uint32_t) word; /* any: 0 free, 1 held */
@@ -23,7 +23,9 @@ void wf_spin_wait(struct wf_spin *lock);
 
 static inline void wf_spin_lock(struct wf_spin *lock)
 {
-    if (__builtin_expect(wf_xchg_acq(&lock->word, 1), 0)) /* order: spin */
+    if (wf_solo())
+        wf_store_rlx(&lock->word, 1);
+    else if (__builtin_expect(wf_xchg_acq(&lock->word, 1), 0)) /* order: spin */
         wf_spin_wait(lock);
 }
 

@@ -67,6 +67,10 @@ static inline uint64_t wf_deque_take(struct wf_deque *d)
     uint64_t h = wf_load_acq(&d->head);
     while (h != t) {
         uint64_t entry = wf_load_rlx(&d->slot[h & WF_DEQUE_MASK]);
+        if (!d->shared) {
+            wf_store_rlx(&d->head, h + 1); /* no thieves */
+            return entry;
+        }
         if (wf_cas_acqrel(&d->head, &h, h + 1)) /* order: deque-reuse */
             return entry;
     }

@@ -218,26 +218,26 @@ intptr_t wf_park(struct wf_park *park)
     return wf_park_on(wf_worker(), park);
 }
 
-/* After-switch action of a yield. */
-static void requeue(struct wf_worker *w, void *arg)
+/* After-switch action of a pinned task's yield. */
+static void requeue_pinned(struct wf_worker *w, void *arg)
 {
-    struct wf_task *t = arg;
-    struct wf_desc *d = &t->desc;
-    wf_store_rel(&d->seq, wf_load_rlx(&d->seq) + 1);
-    if (__builtin_expect((wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0, 0)) {
-        wf_ready(t, false);
-        return;
-    }
-    wf_push(w, (uint64_t)(uintptr_t)d->fiber);
-    if (w->rt->workers > 1)
-        wf_notify(w->rt, w);
+    struct wf_fiber *f = arg;
+    struct wf_task *t = f->task;
+    (void)w;
+    wf_store_rel(&t->desc.seq, wf_load_rlx(&t->desc.seq) + 1);
+    wf_ready(t, false);
 }
 
-static void yield_now(struct wf_worker *w, struct wf_task *t)
+static inline void yield_now(struct wf_worker *w, struct wf_task *t)
 {
+    struct wf_fiber *from = w->fiber;
+    struct wf_fiber *to = wf_entry_fiber(w, wf_next(w));
+    bool pinned = (wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0;
     t->desc.wait_kind = WF_WAIT_YIELD;
     wf_trace(&w->trace, WF_EV_YIELD, 0, t->desc.index, 0);
-    wf_leave(w, wf_next(w), requeue, t);
+    w->after = __builtin_expect(pinned, 0) ? requeue_pinned : wf_requeue;
+    w->after_arg = from;
+    wf_switch(w, from, to);
 }
 
 int wf_suspend_check_slow(struct wf_worker **w)

@@ -169,7 +169,7 @@ uint64_t wf_take_next(struct wf_worker *w, uint64_t entry)
         if (entry != 0)
             return entry;
     }
-    return wf_xchg_acqrel(&w->next, 0); /* order: run-next; 0: a thief was faster */
+    return wf_slot_swap(w, &w->next, 0); /* 0: a thief was faster */
 }
 
 uint64_t wf_next_slow(struct wf_worker *w)
@@ -178,8 +178,8 @@ uint64_t wf_next_slow(struct wf_worker *w)
     if (__builtin_expect(w->pinned_head != NULL, 0))
         return (uint64_t)(uintptr_t)take_pinned(w);
     uint64_t entry;
-    if (wf_load_rlx(&w->fresh) != 0 && (entry = wf_xchg_acqrel(&w->fresh, 0)) != 0)
-        return entry; /* order: run-fresh */
+    if (wf_load_rlx(&w->fresh) != 0 && (entry = wf_slot_swap(w, &w->fresh, 0)) != 0)
+        return entry;
     if (wf_load_rlx(&w->rt->global.count) != 0)
         return take_global(w);
     return 0;
@@ -199,7 +199,7 @@ void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
     if (old == 0) {
         wf_store_rel(&w->fresh, entry); /* order: run-fresh */
     } else {
-        old = wf_xchg_acqrel(&w->fresh, entry); /* order: run-fresh */
+        old = wf_slot_swap(w, &w->fresh, entry);
         if (old != 0)
             wf_push(w, old);
     }
@@ -210,8 +210,12 @@ void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
 /* The task is claimed by its awaiter; takes its entry out of the slot when it is still there. */
 void wf_unpush_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
 {
-    if (wf_load_rlx(&w->fresh) == entry)
-        (void)wf_cas_acqrel(&w->fresh, &entry, 0); /* order: run-fresh */
+    if (wf_load_rlx(&w->fresh) == entry) {
+        if (w->deque.shared)
+            (void)wf_cas_acqrel(&w->fresh, &entry, 0); /* order: run-fresh */
+        else
+            wf_store_rlx(&w->fresh, 0);
+    }
     if (__builtin_expect(w->sample == t, 0)) {
         w->spawn_quietly = wf_cycles() - w->sample_tsc < QUIET_CYCLES;
         w->sample = NULL;

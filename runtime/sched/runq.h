@@ -45,6 +45,16 @@ static inline uint64_t wf_next(struct wf_worker *w)
     return wf_next_slow(w);
 }
 
+/* wf_slot_swap - owner: put an entry (0: none) into `next` or `fresh`, get what stood there */
+static inline uint64_t wf_slot_swap(struct wf_worker *w, WF_ATOMIC(uint64_t) *slot, uint64_t entry)
+{
+    if (w->deque.shared)
+        return wf_xchg_acqrel(slot, entry); /* order: run-next, run-fresh */
+    uint64_t old = wf_load_rlx(slot);
+    wf_store_rlx(slot, entry);
+    return old;
+}
+
 /* wf_push_soon - owner: run this next; what stood there goes behind the queue */
 static inline void wf_push_soon(struct wf_worker *w, uint64_t entry)
 {
@@ -52,11 +62,19 @@ static inline void wf_push_soon(struct wf_worker *w, uint64_t entry)
         wf_store_rel(&w->next, entry); /* order: run-next */
         return;
     }
-    uint64_t old = wf_xchg_acqrel(&w->next, entry); /* order: run-next */
+    uint64_t old = wf_slot_swap(w, &w->next, entry);
     if (old != 0) {
         wf_push(w, old);
         wf_notify(w->rt, w);
     }
+}
+
+/* wf_entry_fiber - the fiber to go to for what wf_next returned */
+static inline struct wf_fiber *wf_entry_fiber(struct wf_worker *w, uint64_t entry)
+{
+    return __builtin_expect(entry != 0 && !wf_entry_is_fresh(entry), 1)
+               ? (struct wf_fiber *)(uintptr_t)entry
+               : wf_target(w, entry);
 }
 
 /*
@@ -67,9 +85,7 @@ static inline void wf_push_soon(struct wf_worker *w, uint64_t entry)
 static inline struct wf_worker *wf_leave(struct wf_worker *w, uint64_t entry,
                                          void (*after)(struct wf_worker *w, void *arg), void *arg)
 {
-    struct wf_fiber *to = entry != 0 && !wf_entry_is_fresh(entry)
-                              ? (struct wf_fiber *)(uintptr_t)entry
-                              : wf_target(w, entry);
+    struct wf_fiber *to = wf_entry_fiber(w, entry);
     w->after = after;
     w->after_arg = arg;
     return wf_switch(w, w->fiber, to);

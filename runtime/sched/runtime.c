@@ -199,6 +199,7 @@ static int run_workers(struct wf_runtime *rt)
         if (rt->worker[i]->start_error < 0)
             rc = rt->worker[i]->start_error;
     rt->start_failed = rc < 0;
+    wf_solo_enter(rt);
     pthread_barrier_wait(&rt->start);
     if (rc == 0) {
         weft_task *t = wf_spawn_first(w, first_task, rt);
@@ -209,6 +210,7 @@ static int run_workers(struct wf_runtime *rt)
         wf_worker_loop(w);
     }
     pthread_barrier_wait(&rt->start);
+    wf_solo_end();
     join_threads(rt);
     wf_worker_close(w);
     pthread_barrier_destroy(&rt->start);

@@ -161,6 +161,13 @@ int wf_shutdown_phase(void);
 int wf_shutdown_subscribe(struct wf_shutdown_hook *hook);
 void wf_shutdown_unsubscribe(struct wf_shutdown_hook *hook);
 
+/*
+ * wf_solo_leave - a plain thread is about to use the runtime (base/solo.h); first call of every
+ * function that plain threads may call, when they have no worker. May block until worker 0 has taken
+ * note. Not for signal handlers.
+ */
+void wf_solo_leave(void);
+
 /* wf_runtime_options - the effective options of the run (defaults filled in) */
 struct weft_options;
 const struct weft_options *wf_runtime_options(void);

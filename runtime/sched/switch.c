@@ -22,13 +22,29 @@ void (*wf_gather_child_ended)(struct wf_task *, uint64_t, intptr_t);
 
 static void trampoline(void *pass);
 
+/* Runs the action of the side that left. That of a yield is inline: the fiber goes to the queue. */
 static inline void run_after(struct wf_worker *w)
 {
     void (*after)(struct wf_worker *, void *) = w->after;
-    if (after != NULL) {
+    if (after == wf_requeue) {
+        struct wf_fiber *left = w->after_arg;
+        struct wf_task *t = left->task;
+        w->after = NULL;
+        wf_store_rel(&t->desc.seq, wf_load_rlx(&t->desc.seq) + 1);
+        wf_push(w, (uint64_t)(uintptr_t)left);
+        if (w->deque.shared)
+            wf_notify(w->rt, w);
+    } else if (after != NULL) {
         w->after = NULL;
         after(w, w->after_arg);
     }
+}
+
+/* The name of that action; run_after does its work. */
+void wf_requeue(struct wf_worker *w, void *arg)
+{
+    (void)w, (void)arg;
+    WF_CHECK(false);
 }
 
 static inline void resumed(struct wf_worker *w, struct wf_fiber *f)
@@ -216,7 +232,11 @@ void wf_task_end(struct wf_worker *w, struct wf_task *t, intptr_t result)
     else
         before = wf_ts_finish(&t->state);
     if (before & WF_TS_JOINER) {
-        uint64_t joiner = wf_xchg_acqrel(&t->joiner, WF_JOINER_ENDED); /* order: joiner */
+        uint64_t joiner = wf_load_rlx(&t->joiner);
+        if (wf_solo())
+            wf_store_rlx(&t->joiner, WF_JOINER_ENDED);
+        else
+            joiner = wf_xchg_acqrel(&t->joiner, WF_JOINER_ENDED); /* order: joiner */
         if (joiner & WF_JOINER_GATHER)
             wf_gather_child_ended(t, joiner, result);
         else

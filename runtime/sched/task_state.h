@@ -39,7 +39,7 @@
 #ifndef WF_TASK_STATE_H
 #define WF_TASK_STATE_H
 
-#include "runtime/base/atomic.h"
+#include "runtime/base/solo.h"
 
 #define WF_TS_PHASE UINT64_C(3)
 #define WF_TS_FREE UINT64_C(0)
@@ -79,7 +79,7 @@ static inline bool wf_ts_claim(wf_task_word *w, uint64_t epoch)
 {
     uint64_t s = wf_load_acq(w);
     while ((s & WF_TS_PHASE) == WF_TS_QUEUED && wf_ts_epoch(s) == epoch) {
-        if (wf_cas_acqrel(w, &s, (s & ~WF_TS_PHASE) | WF_TS_LIVE)) /* order: task-word */
+        if (wf_cas_solo(w, &s, (s & ~WF_TS_PHASE) | WF_TS_LIVE)) /* order: task-word */
             return true;
     }
     return false;
@@ -98,7 +98,7 @@ static inline bool wf_ts_park(wf_task_word *w, uint64_t mode)
         bool park = mode != 0 || (s & WF_TS_CANCEL) == 0;
         if (park)
             n |= WF_TS_WAITING | mode;
-        if (wf_cas_acqrel(w, &s, n)) /* order: task-word */
+        if (wf_cas_solo(w, &s, n)) /* order: task-word */
             return park;
     }
 }
@@ -108,7 +108,7 @@ static inline bool wf_ts_wake(wf_task_word *w, uint64_t epoch)
 {
     uint64_t s = wf_load_acq(w);
     while ((s & WF_TS_WAITING) != 0 && wf_ts_epoch(s) == epoch && (s & WF_TS_POSTED) == 0) {
-        if (wf_cas_acqrel(w, &s, s & ~WF_TS_PARK_BITS)) /* order: task-word */
+        if (wf_cas_solo(w, &s, s & ~WF_TS_PARK_BITS)) /* order: task-word */
             return true;
     }
     return false;
@@ -156,7 +156,7 @@ static inline bool wf_ts_join(wf_task_word *w)
 {
     uint64_t s = wf_load_acq(w);
     while ((s & WF_TS_PHASE) != WF_TS_DONE) {
-        if (wf_cas_acqrel(w, &s, (s | WF_TS_JOINER) & ~WF_TS_HANDLE)) /* order: task-word */
+        if (wf_cas_solo(w, &s, (s | WF_TS_JOINER) & ~WF_TS_HANDLE)) /* order: task-word */
             return true;
     }
     return false;
@@ -166,7 +166,7 @@ static inline bool wf_ts_join(wf_task_word *w)
 static inline uint64_t wf_ts_finish(wf_task_word *w)
 {
     uint64_t s = wf_load_rlx(w);
-    while (!wf_cas_acqrel(w, &s, s | WF_TS_DONE)) /* order: task-word */
+    while (!wf_cas_solo(w, &s, s | WF_TS_DONE)) /* order: task-word */
         ;
     return s;
 }

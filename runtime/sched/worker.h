@@ -112,6 +112,9 @@ extern struct wf_runtime *wf_rt;
 /* wf_switch - the switch site: leave `from` for `to`; returns the worker that resumed `from` */
 struct wf_worker *wf_switch(struct wf_worker *w, struct wf_fiber *from, struct wf_fiber *to);
 
+/* wf_requeue - the after-switch action of a yield; its argument is the fiber that left */
+void wf_requeue(struct wf_worker *w, void *arg);
+
 /* wf_target - the fiber to go to for an entry, skipping stale ones; the loop fiber: none */
 struct wf_fiber *wf_target(struct wf_worker *w, uint64_t entry);
 
@@ -196,6 +199,10 @@ bool wf_task_cancelled(struct wf_task *t);
 
 /* wf_cancel_op_here - ask for the end of the operation of a task parked on it on this worker */
 void wf_cancel_op_here(struct wf_worker *w, struct wf_task *t);
+
+/* solo.c: begin and end of a run; wf_solo_leave is in sched.h */
+void wf_solo_enter(struct wf_runtime *rt);
+void wf_solo_end(void);
 
 /* shutdown.c */
 void wf_shutdown_init(struct wf_runtime *rt);

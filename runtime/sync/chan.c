@@ -132,14 +132,25 @@ static __attribute__((noinline)) int wait_locked(struct wf_worker *w, weft_chan 
     return rc == 0 ? me.result : rc;
 }
 
+/* A plain thread, or a worker outside of tasks, is welcome. */
+static __attribute__((noinline)) struct wf_worker *enter(struct wf_worker *w)
+{
+    if (w == NULL)
+        wf_solo_leave();
+    return w;
+}
+
 int weft_chan_send(weft_chan *c, const void *item)
 {
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
     struct wf_worker *w = wf_worker();
-    int rc = wf_suspend_check_on(&w); /* -EPERM: a plain thread, which is welcome */
-    if (__builtin_expect(rc == -ECANCELED, 0))
-        return rc;
+    int rc = wf_suspend_check_on(&w);
+    if (__builtin_expect(rc != 0, 0)) {
+        if (rc == -ECANCELED)
+            return rc;
+        enter(w);
+    }
     wf_spin_lock(&c->lock);
     rc = send_locked(w, c, item);
     if (rc == -EAGAIN)
@@ -152,9 +163,12 @@ int weft_chan_recv(weft_chan *c, void *item)
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
     struct wf_worker *w = wf_worker();
-    int rc = wf_suspend_check_on(&w); /* -EPERM: a plain thread, which is welcome */
-    if (__builtin_expect(rc == -ECANCELED, 0))
-        return rc;
+    int rc = wf_suspend_check_on(&w);
+    if (__builtin_expect(rc != 0, 0)) {
+        if (rc == -ECANCELED)
+            return rc;
+        enter(w);
+    }
     wf_spin_lock(&c->lock);
     rc = recv_locked(w, c, item);
     if (rc == -EAGAIN)
@@ -166,8 +180,9 @@ int weft_chan_try_send(weft_chan *c, const void *item)
 {
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
+    struct wf_worker *w = enter(wf_worker());
     wf_spin_lock(&c->lock);
-    int rc = send_locked(wf_worker(), c, item);
+    int rc = send_locked(w, c, item);
     if (rc == -EAGAIN)
         wf_spin_unlock(&c->lock);
     return rc;
@@ -177,8 +192,9 @@ int weft_chan_try_recv(weft_chan *c, void *item)
 {
     if (c == NULL || (item == NULL && c->item_size > 0))
         return -EINVAL;
+    struct wf_worker *w = enter(wf_worker());
     wf_spin_lock(&c->lock);
-    int rc = recv_locked(wf_worker(), c, item);
+    int rc = recv_locked(w, c, item);
     if (rc == -EAGAIN)
         wf_spin_unlock(&c->lock);
     return rc;
@@ -189,6 +205,7 @@ int weft_chan_close(weft_chan *c)
     if (c == NULL)
         return -EINVAL;
     struct wf_waiter *gone = NULL, *w;
+    (void)enter(wf_worker());
     wf_spin_lock(&c->lock);
     c->closed = true;
     while ((w = wf_waitq_take(&c->receivers)) != NULL ||

@@ -23,6 +23,14 @@ intptr_t wf_task_consume(struct wf_task *t)
     return result;
 }
 
+static inline void set_inner(struct wf_task *self, struct wf_task *inner)
+{
+    if (wf_solo())
+        wf_store_rlx(&self->inner, inner);
+    else
+        wf_store_sc(&self->inner, inner); /* order: cancel-inner */
+}
+
 bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr_t *result)
 {
     struct wf_task *self = w->task;
@@ -36,7 +44,7 @@ bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr
     wf_unpush_fresh(w, t, wf_entry_fresh(wf_ticket(t, wf_ts_epoch(s))));
     t->desc.outer = &self->desc;
     t->inherited = wf_task_deadline(self);
-    wf_store_sc(&self->inner, t); /* order: cancel-inner */
+    set_inner(self, t);
     if (__builtin_expect((wf_load_sc(&self->state) & WF_TS_CANCEL) != 0, 0) &&
         wf_task_cancelled(self)) /* order: cancel-inner */
         wf_cancel_task(t, "awaiter cancelled");
@@ -45,7 +53,7 @@ bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr
     w->task = self;
     f->task = self;
     wf_store_rlx(&w->trace.block->task, self->desc.index);
-    wf_store_sc(&self->inner, NULL); /* order: cancel-inner */
+    set_inner(self, NULL);
     if (__builtin_expect((wf_load_sc(&self->state) & WF_TS_CANCEL) != 0, 0)) {
         wf_spin_lock(&w->rt->cancel_lock); /* whoever follows `inner` is done now */
         wf_spin_unlock(&w->rt->cancel_lock);
@@ -124,6 +132,8 @@ int weft_detach(weft_task *task)
     struct wf_task *t = wf_task_of(task);
     if (t == NULL)
         return -EINVAL;
+    if (wf_worker() == NULL)
+        wf_solo_leave();
     uint64_t before = wf_ts_drop_handle(&t->state);
     if ((before & WF_TS_PHASE) != WF_TS_DONE)
         return 0;
@@ -137,6 +147,8 @@ int weft_cancel(weft_task *task, const char *reason)
 {
     if (task == NULL)
         return -EINVAL;
+    if (wf_worker() == NULL)
+        wf_solo_leave();
     wf_cancel_task(wf_task_of(task), reason != NULL ? reason : "cancelled");
     return 0;
 }

@@ -264,6 +264,8 @@ int weft_scope_stop(weft_scope *handle)
     struct wf_scope *scope = (struct wf_scope *)(void *)handle;
     if (scope == NULL)
         return -EINVAL;
+    if (wf_worker() == NULL)
+        wf_solo_leave();
     wf_spin_lock(&scope->lock);
     if (wf_load_rlx(&scope->frame.cancelled) == 0)
         scope->stopped = 1;
