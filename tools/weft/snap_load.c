@@ -19,6 +19,8 @@
 
 #include "tools/weft/live.h"
 
+#define CALIBRATE_LEAST_NS 100000000 /* of run time, for a frequency that is worth more */
+
 #define PAD(n) (((n) + 7) & ~(uint64_t)7)
 
 /* Elements of variable size in one section: yields the start of each. */
@@ -170,6 +172,19 @@ static int by_addr(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+/* The snapshot has both clocks, as has the start: over a second that is right to some parts per
+ * million, whatever the process knew. */
+static void set_frequency(struct snap *s)
+{
+    uint64_t ns = s->header->mono_ns - s->control->mono0;
+    uint64_t ticks = s->header->tsc - s->control->tsc0;
+    s->tsc_hz = wf_load_rlx(&s->control->tsc_hz);
+    if (ns >= CALIBRATE_LEAST_NS && ns <= INT64_MAX && ticks <= INT64_MAX)
+        s->tsc_hz = (uint64_t)((double)ticks * 1e9 / (double)ns);
+    if (s->tsc_hz == 0)
+        s->tsc_hz = 1000000000;
+}
+
 /* A file that was cut off still gives what it has: only nonsense is refused. */
 static int load(struct snap *s, const char *source)
 {
@@ -200,9 +215,7 @@ static int load(struct snap *s, const char *source)
     }
     if (!s->complete)
         fprintf(stderr, "weft: %s: cut off, showing what is there\n", source);
-    s->tsc_hz = wf_load_rlx(&s->control->tsc_hz);
-    if (s->tsc_hz == 0)
-        s->tsc_hz = 1000000000;
+    set_frequency(s);
     if (s->stack_count > 0)
         qsort(s->stacks, s->stack_count, sizeof(s->stacks[0]), by_fiber);
     if (s->string_count > 0)
