@@ -24,7 +24,7 @@
 #include "runtime/base/spin.h"
 
 /* Sessions kept for reuse; and when more are in use, none lingers after its response. A session has
- * two or three touched pages as a rule, so this is 12 MB, besides requests that are being handled. */
+ * two or three touched pages as a rule, so this is 12 MB, besides requests that are in hand. */
 #define SESSIONS_KEPT 1024
 /* Draining ends after so many bytes or so long. */
 #define DRAIN_MAX  (256u << 10)
