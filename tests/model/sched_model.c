@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sched_model.c - the worker's loop, queues and idle protocol: no work is lost, no sleeper forgotten
+/* sched_model.c - the worker's loop, queues, idle protocol: no work is lost, no sleeper forgotten
  *
- * Real are the loop, the queues, waking and the idle protocol of runtime/sched. Each model thread is
- * a worker that runs its loop until the last entry stops the runtime. Some entries are hogs: they do
- * not return before another entry has run, so a wake-up that is lost is a deadlock.
+ * Real are the loop, the queues, waking and the idle protocol of runtime/sched. Each model thread
+ * is a worker that runs its loop until the last entry stops the runtime. Some entries are hogs:
+ * they do not return before another entry has run, so a wake-up that is lost is a deadlock.
  */
 #include <string.h>
+#include <time.h>
 
+#include "runtime/sched/runq.h"
 #include "tests/model/shims/model_runtime.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -58,10 +60,8 @@ static void stop_all(struct wf_worker *w)
     }
 }
 
-static void run_one(struct wf_worker *w, uint64_t entry)
+static void run_task(struct wf_worker *w, unsigned i)
 {
-    unsigned i = model_task_of(entry);
-
     wm_assert(wm_data_read(&payload[i]) == 50 + i);
     wm_assert(wf_load_rlx(&ran[i]) == 0);
     if (body != NULL)
@@ -71,11 +71,34 @@ static void run_one(struct wf_worker *w, uint64_t entry)
         stop_all(w);
 }
 
+/* A fresh entry is stale when the task was claimed by somebody else. */
+static void run_one(struct wf_worker *w, uint64_t entry)
+{
+    if (!wf_entry_is_fresh(entry))
+        run_task(w, model_task_of(entry));
+    else if (wf_ts_claim(&wf_ticket_task(entry >> 1)->state, wf_ticket_epoch(entry >> 1)))
+        run_task(w, wf_task_index(wf_ticket_task(entry >> 1)));
+}
+
 void wf_run_entry(struct wf_worker *w, uint64_t entry)
 {
     progress[w->index] = true;
     for (; entry != 0; entry = wf_next(w))
         run_one(w, entry);
+}
+
+/* Each look at the clock takes 15 us, so that a spin lasts a few looks. */
+static int64_t clock_ns;
+
+int model_clock_gettime(clockid_t id, struct timespec *t);
+
+int model_clock_gettime(clockid_t id, struct timespec *t)
+{
+    (void)id;
+    clock_ns += 15000;
+    t->tv_sec = 0;
+    t->tv_nsec = clock_ns;
+    return 0;
 }
 
 /* ---- helpers of the cases ---- */
@@ -101,6 +124,7 @@ static void begin(unsigned workers, unsigned entries, void (*what)(struct wf_wor
     memset(ran, 0, sizeof ran);
     memset(posts, 0, sizeof posts);
     count = 0;
+    clock_ns = 0;
     handled = 0;
     total = entries;
     body = what;
@@ -270,6 +294,50 @@ static void setup_run_next(void)
     wf_push(&model_workers[0], model_entry(1));
 }
 
+/* The slots of a worker that is slow: a thief that spins takes from them what it has seen there
+ * twice, while the owner may take it, replace it, or claim the task. */
+static void setup_spinning(unsigned entries, void (*what)(struct wf_worker *, unsigned))
+{
+    begin(2, entries, what);
+    wm_data_write(&payload[1], 51);
+    wf_push(&model_workers[0], model_entry(1));
+    model_workers[1].spin_ns = model_workers[1].spin_max_ns = 100000;
+}
+
+static void setup_next_stolen(void)
+{
+    setup_spinning(3, run_next_twice);
+}
+
+static uint64_t spawn(struct wf_worker *w, unsigned i)
+{
+    uint64_t entry;
+
+    wm_data_write(&payload[i], 50 + i);
+    entry = wf_entry_fresh(wf_ticket(model_task(i), wf_ts_spawn(&model_task(i)->state, 0)));
+    wf_push_fresh(w, model_task(i), entry);
+    return entry;
+}
+
+static void spawn_and_await(struct wf_worker *w, unsigned i)
+{
+    uint64_t entry;
+
+    if (i != 1)
+        return;
+    (void)spawn(w, 2);
+    entry = spawn(w, 3);
+    if (wf_ts_claim(&model_task(3)->state, wf_ticket_epoch(entry >> 1))) {
+        wf_unpush_fresh(w, model_task(3), entry);
+        run_task(w, 3);
+    }
+}
+
+static void setup_fresh_stolen(void)
+{
+    setup_spinning(3, spawn_and_await);
+}
+
 static const struct wm_case cases[] = {
     {.name = "queued_work_wakes_a_sleeper",
      .threads = 2,
@@ -314,6 +382,20 @@ static const struct wm_case cases[] = {
      .setup = setup_run_next,
      .run = loop,
      .check = all_ran_once},
+    {.name = "run_next_slot_against_a_thief",
+     .threads = 2,
+     .setup = setup_next_stolen,
+     .run = loop,
+     .check = all_ran_once,
+     .preemptions = {2, 2, 2, 2},
+     .delays = 1},
+    {.name = "newest_task_against_a_thief",
+     .threads = 2,
+     .setup = setup_fresh_stolen,
+     .run = loop,
+     .check = all_ran_once,
+     .preemptions = {2, 2, 2, 2},
+     .delays = 1},
 };
 
 int main(int argc, char **argv)

@@ -2,7 +2,9 @@
 /* model_tasks.c - each model thread is a worker that runs one task */
 #include "tests/model/shims/model_tasks.h"
 
+#include "runtime/base/log.h"
 #include "runtime/sched/frame_stack.h"
+#include "runtime/sched/runq.h"
 
 int64_t model_now;
 
@@ -60,12 +62,19 @@ void model_tasks_check(void)
 
 /* ---- what the real code calls ---- */
 
-struct wf_worker *wf_leave(struct wf_worker *w, uint64_t entry,
-                           void (*after)(struct wf_worker *w, void *arg), void *arg)
+/* Linked with --wrap=wf_switch: takes the place of the switch of stacks in sched/switch. The thread
+ * leaves its fiber, runs the action as the other side would, and waits to be resumed. */
+struct wf_worker *__wrap_wf_switch(struct wf_worker *w, struct wf_fiber *from, struct wf_fiber *to);
+
+struct wf_worker *__wrap_wf_switch(struct wf_worker *w, struct wf_fiber *from, struct wf_fiber *to)
 {
-    if (entry != 0)
-        resume(entry);
-    after(w, arg);
+    void (*after)(struct wf_worker *, void *) = w->after;
+
+    wm_assert(from == w->fiber);
+    if (to != &w->loop_fiber)
+        resume((uint64_t)(uintptr_t)to);
+    w->after = NULL;
+    after(w, w->after_arg);
     model_tasks_run();
     wm_wait(&resumed[w->index]);
     return w;
@@ -74,4 +83,60 @@ struct wf_worker *wf_leave(struct wf_worker *w, uint64_t entry,
 int64_t wf_clock_now(void)
 {
     return model_now;
+}
+
+void wf_slab_spill(struct wf_task_slab *slab, struct wf_task_cache *cache)
+{
+    (void)slab;
+    (void)cache;
+}
+
+struct wf_fiber *wf_fiber_new(struct wf_stack_cache *cache, unsigned size_class,
+                              void (*entry)(void *pass))
+{
+    (void)cache;
+    (void)size_class;
+    (void)entry;
+    return NULL;
+}
+
+void wf_fiber_free(struct wf_stack_cache *cache, struct wf_fiber *fiber)
+{
+    (void)cache;
+    (void)fiber;
+}
+
+void *wf_arch_switch(void **save_sp, void *to_sp, void *pass)
+{
+    (void)save_sp;
+    (void)to_sp;
+    wm_assert(!"stacks are not switched here");
+    return pass;
+}
+
+void wf_log(enum wf_log_level level, const char *format, ...)
+{
+    (void)level;
+    (void)format;
+}
+
+bool wf_log_allowed(struct wf_log_limit *limit, uint64_t now_ns, uint64_t *suppressed)
+{
+    (void)limit;
+    (void)now_ns;
+    *suppressed = 0;
+    return false;
+}
+
+const char *weft_strerror(int error)
+{
+    (void)error;
+    return "";
+}
+
+/* There is no time with one thread only here: base/solo.h is always off. */
+void wf_solo_leave(void);
+
+void wf_solo_leave(void)
+{
 }
