@@ -35,8 +35,8 @@
 #define BACKOFF_MAX WEFT_MSEC(100)
 
 enum {
-    PENDING_MAX = 128, /* per acceptor, while no service sets a limit */
-    ROOM_MULTI = 64,   /* per acceptor: below that, one accept at a time */
+    PENDING_MAX = 128,      /* per acceptor, while no service sets a limit */
+    ROOM_MULTI = 64,        /* per acceptor: below that, one accept at a time */
     FAILURES_IN_A_ROW = 16, /* then even a passing error is waited out */
 };
 
@@ -94,7 +94,7 @@ static bool wanted_locked(const weft_listener *l)
 
 static struct waiter *pick_locked(weft_listener *l, unsigned near)
 {
-    wf_list_for_each(link, &l->waiters) {
+    wf_list_for_each (link, &l->waiters) {
         struct waiter *w = wf_list_entry(link, struct waiter, link);
         if (w->near == near)
             return w;

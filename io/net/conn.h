@@ -42,14 +42,14 @@ enum wf_conn_idle {
 };
 
 struct weft_conn {
-    struct wf_list link; /* lock: of the listener's queue, then of the service's list */
-    int fd;              /* const: */
+    struct wf_list link;       /* lock: of the listener's queue, then of the service's list */
+    int fd;                    /* const: */
     WF_ATOMIC(uint32_t) state; /* any: enum wf_conn_state */
     struct wf_spin lock;
-    uint16_t idle_worker; /* lock: whose driver has idle_op */
-    uint8_t idle_pair;    /* lock: idle_op is the second of a linked pair, behind the first */
-    uint8_t idle;         /* owner: reader; enum wf_conn_idle */
-    uint8_t fresh;        /* owner: reader; nothing has been received yet */
+    uint16_t idle_worker;   /* lock: whose driver has idle_op */
+    uint8_t idle_pair;      /* lock: idle_op is the second of a linked pair, behind the first */
+    uint8_t idle;           /* owner: reader; enum wf_conn_idle */
+    uint8_t fresh;          /* owner: reader; nothing has been received yet */
     uint8_t maybe_readable; /* owner: reader; the next receive may find data at once */
     struct wf_op *idle_op;  /* lock: */
     uint64_t closer;        /* lock: ticket of a weft_close that waits */

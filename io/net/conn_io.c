@@ -281,16 +281,13 @@ static ssize_t exchange(weft_conn *conn, const char *out, size_t out_len, void *
         return read_some(conn, in, in_cap);
     if (out_len > OP_LEN_MAX || conn->maybe_readable || (idle && wf_conn_stopping(conn)))
         return finish_exchange(conn, out, out_len, in, in_cap, 0, sent, 0);
-    struct wf_op ops[2] = {{.kind = WF_OP_SEND,
-                            .fd = conn->fd,
-                            .buf = (void *)(uintptr_t)out,
-                            .len = (uint32_t)out_len,
-                            .msg_flags = MSG_WAITALL | MSG_NOSIGNAL},
-                           {.kind = WF_OP_RECV,
-                            .fd = conn->fd,
-                            .buf = in,
-                            .len = (uint32_t)in_cap,
-                            .arg = 1}};
+    struct wf_op ops[2] = {
+        {.kind = WF_OP_SEND,
+         .fd = conn->fd,
+         .buf = (void *)(uintptr_t)out,
+         .len = (uint32_t)out_len,
+         .msg_flags = MSG_WAITALL | MSG_NOSIGNAL},
+        {.kind = WF_OP_RECV, .fd = conn->fd, .buf = in, .len = (uint32_t)in_cap, .arg = 1}};
     int cause = run_pair(conn, ops, conn->read_deadline, idle);
     *sent = ops[0].res > 0 ? (size_t)ops[0].res : 0;
     if (*sent < out_len)

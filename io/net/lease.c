@@ -37,7 +37,7 @@ struct buffer {
     void *data;
     size_t size;
     uint64_t holder; /* one life of a task */
-    unsigned pool; /* const: */
+    unsigned pool;   /* const: */
 };
 
 struct waiter {
@@ -112,7 +112,7 @@ static struct buffer *take_idle_locked(struct pool *p, size_t size)
 
 static bool holds_all_locked(const struct pool *p, uint64_t self)
 {
-    wf_list_for_each(link, &p->lent) {
+    wf_list_for_each (link, &p->lent) {
         if (wf_list_entry(link, struct buffer, link)->holder != self)
             return false;
     }
@@ -215,7 +215,7 @@ void wf_lease_forget(const weft_conn *conn)
     for (unsigned i = 0; i < POOLS; i++) {
         struct wf_task *t = NULL;
         struct pool *p = lock_pool(i);
-        wf_list_for_each_safe(link, after, &p->waiting) {
+        wf_list_for_each_safe (link, after, &p->waiting) {
             struct waiter *waiter = wf_list_entry(link, struct waiter, link);
             if (waiter->conn != conn)
                 continue;

@@ -87,8 +87,7 @@ static int open_all(weft_listener *l, struct wf_address *address,
         struct wf_acceptor *a = &l->acceptor[i];
         a->listener = l;
         a->worker = i;
-        a->fd = i == 0 ? open_first(address, o, count > 1)
-                       : open_socket(address, o, false, true);
+        a->fd = i == 0 ? open_first(address, o, count > 1) : open_socket(address, o, false, true);
         if (a->fd < 0) {
             int rc = a->fd;
             close_sockets(l);

@@ -15,15 +15,15 @@
 #include "runtime/sched/sched.h"
 
 struct wf_acceptor {
-    struct wf_op op;             /* owner: worker's thread */
-    struct wf_post post;         /* in the worker's inbox while `posted` */
-    struct wf_acceptor *next;    /* whoever set `posted`: its list of messages to send */
-    bool posted;                 /* lock: the listener's */
-    weft_listener *listener;     /* const: */
-    int fd;                      /* const: */
-    unsigned worker;             /* const: */
-    bool armed;                  /* owner: worker's thread; the operation is in flight */
-    bool retired;                /* owner: worker's thread; closing, and never armed again */
+    struct wf_op op;          /* owner: worker's thread */
+    struct wf_post post;      /* in the worker's inbox while `posted` */
+    struct wf_acceptor *next; /* whoever set `posted`: its list of messages to send */
+    bool posted;              /* lock: the listener's */
+    weft_listener *listener;  /* const: */
+    int fd;                   /* const: */
+    unsigned worker;          /* const: */
+    bool armed;               /* owner: worker's thread; the operation is in flight */
+    bool retired;             /* owner: worker's thread; closing, and never armed again */
 };
 
 /* Figures for tests and dumps. */
@@ -34,14 +34,14 @@ struct wf_listener_stats {
 };
 
 struct weft_listener {
-    struct wf_spin lock; /* covers everything that has no other remark */
+    struct wf_spin lock;    /* covers everything that has no other remark */
     struct wf_list pending; /* connections that nobody has taken, oldest first */
     struct wf_list waiters; /* tasks in wf_listener_take, oldest first */
     unsigned pending_count;
-    unsigned live;          /* serving: connections taken and not yet ended */
-    unsigned max;           /* pending + live at most */
-    unsigned users;         /* tasks in wf_listener_take */
-    unsigned left;          /* closing: acceptors not yet retired */
+    unsigned live;  /* serving: connections taken and not yet ended */
+    unsigned max;   /* pending + live at most */
+    unsigned users; /* tasks in wf_listener_take */
+    unsigned left;  /* closing: acceptors not yet retired */
     unsigned failures_in_a_row;
     int error;              /* a failure that no weft_accept has reported yet */
     int fatal;              /* the sockets cannot accept any more */
@@ -50,8 +50,8 @@ struct weft_listener {
     uint64_t closer;        /* ticket of weft_listener_close */
     bool started, serving, stopping, closing, paused;
     struct wf_listener_stats stats;
-    int port;               /* const: */
-    unsigned count;         /* const: */
+    int port;       /* const: */
+    unsigned count; /* const: */
     struct wf_acceptor acceptor[];
 };
 

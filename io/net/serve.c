@@ -30,7 +30,7 @@
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
 
-#define SWEEP WEFT_MSEC(10)
+#define SWEEP       WEFT_MSEC(10)
 #define SPAWN_RETRY WEFT_MSEC(10)
 
 enum {
@@ -49,20 +49,20 @@ struct sweep {
 struct serve {
     struct wf_shutdown_hook hook; /* first: the hook is the service */
     struct wf_spin lock;
-    struct wf_list conns;  /* lock: connections that are served */
-    unsigned live;         /* lock: their number */
-    unsigned accepting;    /* lock: accepting tasks */
-    unsigned sweeping;     /* lock: messages on their way */
-    int phase;             /* lock: of the shutdown, 0 to 2 */
-    bool cut;              /* lock: the hard phase found connections */
-    int broken;            /* lock: why accepting ended by itself */
-    uint64_t ticket;       /* lock: the caller's present wait, 0: none */
+    struct wf_list conns; /* lock: connections that are served */
+    unsigned live;        /* lock: their number */
+    unsigned accepting;   /* lock: accepting tasks */
+    unsigned sweeping;    /* lock: messages on their way */
+    int phase;            /* lock: of the shutdown, 0 to 2 */
+    bool cut;             /* lock: the hard phase found connections */
+    int broken;           /* lock: why accepting ended by itself */
+    uint64_t ticket;      /* lock: the caller's present wait, 0: none */
     weft_listener *listener;
     int (*handler)(weft_conn *, void *);
     void *arg;
     weft_scope *scope;
     struct weft_serve_options options;
-    struct sweep *sweep;   /* one per worker */
+    struct sweep *sweep; /* one per worker */
 };
 
 /* The argument of a handler task. */
@@ -202,7 +202,7 @@ static void sweep_arrived(struct wf_post *post)
     struct sweep *sweep = WF_CONTAINER_OF(post, struct sweep, post);
     struct serve *s = sweep->serve;
     wf_spin_lock(&s->lock);
-    wf_list_for_each(link, &s->conns) {
+    wf_list_for_each (link, &s->conns) {
         wf_conn_stop(wf_list_entry(link, weft_conn, link));
     }
     sweep->posted = false;

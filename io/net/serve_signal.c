@@ -14,8 +14,8 @@ static const int stop_signals[] = {SIGTERM, SIGINT};
 enum { SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
 
 static struct wf_spin lock;
-static unsigned users;                    /* lock: services that run */
-static struct sigaction before[SIGNALS];  /* lock: what the program had installed */
+static unsigned users;                   /* lock: services that run */
+static struct sigaction before[SIGNALS]; /* lock: what the program had installed */
 
 /* weft_shutdown may be called in a signal handler; it may use errno. */
 static void on_signal(int signal_number)

@@ -199,8 +199,8 @@ static intptr_t waits_cut_body(void *arg)
     struct full_pool f = {0};
     (void)arg;
     fill_pool(&f);
-    ck_assert_int_eq(
-        weft_conn_set_deadline(f.call[2].conn, weft_now() + WEFT_MSEC(5), WEFT_NEVER), 0);
+    ck_assert_int_eq(weft_conn_set_deadline(f.call[2].conn, weft_now() + WEFT_MSEC(5), WEFT_NEVER),
+                     0);
     ck_assert_int_eq(weft_await(weft_spawn(lease_task, &f.call[2])), -ETIMEDOUT);
     ck_assert_int_eq(weft_conn_set_deadline(f.call[2].conn, WEFT_NEVER, WEFT_NEVER), 0);
     weft_task *task = weft_spawn(lease_task, &f.call[2]);

@@ -13,13 +13,13 @@
  * NET_TEST(name) { ...; return 0; } - the body is the main task of a run, once with one worker and
  * once with two. After each run no descriptor, connection or lease may be left.
  */
-#define NET_TEST(name)                                                                             \
-    static intptr_t name##_body(void *arg);                                                        \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        net_run(1, name##_body);                                                                   \
-        net_run(2, name##_body);                                                                   \
-    }                                                                                              \
+#define NET_TEST(name)                      \
+    static intptr_t name##_body(void *arg); \
+    TEST(name)                              \
+    {                                       \
+        net_run(1, name##_body);            \
+        net_run(2, name##_body);            \
+    }                                       \
     static intptr_t name##_body(__attribute__((unused)) void *arg)
 
 void net_run(unsigned workers, weft_fn body);

@@ -223,8 +223,7 @@ static void crowd_open(void)
         }
         for (unsigned end = 0; end < 2; end++) {
             crowd.conn[i + end] = wf_conn_new(fd[end]);
-            crowd.read[i + end] =
-                (struct net_read){crowd.conn[i + end], &crowd.byte[i + end], 1};
+            crowd.read[i + end] = (struct net_read){crowd.conn[i + end], &crowd.byte[i + end], 1};
         }
     }
     ck_assert_uint_gt(crowd_size, 100);
