@@ -19,6 +19,10 @@
  * ms, doubling to 100), or the end of a connection of the service; a task in wf_listener_take holds
  * the timer. Nothing spins: one accept fails per period and socket.
  *
+ * Each listener has a task of its own, the keeper, that belongs to no scope. It only waits: a listener
+ * that is still open when the run ends has its operations ended by the cancel of its keeper, and the
+ * run does not end before them.
+ *
  * A connection is handed straight to a waiting task if there is one, of the same worker by
  * preference. Lock order: listener -> the wake-up's own.
  */
@@ -30,9 +34,11 @@
 #include "io/net/sock_sys.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
+#include "runtime/sched/worker.h"
 
-#define BACKOFF_MIN WEFT_MSEC(10)
-#define BACKOFF_MAX WEFT_MSEC(100)
+#define BACKOFF_MIN  WEFT_MSEC(10)
+#define BACKOFF_MAX  WEFT_MSEC(100)
+#define KEEPER_LOOKS WEFT_MSEC(1)
 
 enum {
     PENDING_MAX = 128,      /* per acceptor, while no service sets a limit */
@@ -476,7 +482,9 @@ int wf_listener_serve_start(weft_listener *l, unsigned max)
 {
     int rc = -EBUSY;
     wf_spin_lock(&l->lock);
-    if (!l->serving && !l->closing) {
+    if (l->closing) {
+        rc = -EBADF;
+    } else if (!l->serving) {
         l->serving = true;
         l->stopping = false;
         l->max = max;
@@ -523,26 +531,73 @@ void wf_listener_serve_end(weft_listener *l)
     kick(tell);
 }
 
-void wf_accept_close(weft_listener *l)
+/* Ends the accepts and their waiters, once. Called with the lock held, returns without it. */
+static void begin_close(weft_listener *l)
 {
-    wf_spin_lock(&l->lock);
-    l->closing = true;
-    l->left = l->count;
-    struct wf_acceptor *tell = kick_locked(l);
+    uint64_t keeper = l->keeper;
+    l->keeper = 0;
+    struct wf_acceptor *tell = NULL;
+    if (!l->closing) {
+        l->closing = true;
+        l->left = l->count;
+        tell = kick_locked(l);
+    }
     wf_spin_unlock(&l->lock);
     kick(tell);
     wake_waiters(l, WF_WOKEN, true);
+    if (keeper != 0)
+        (void)wf_wake(keeper, WF_WOKEN);
+}
+
+/* Parks with the lock held, comes back with it. */
+static int park_locked(weft_listener *l, enum wf_park_mode mode, weft_deadline deadline)
+{
     struct wf_park park = {.kind = WF_WAIT_IO_CLOSE,
-                           .mode = WF_PARK_FIRM,
+                           .mode = mode,
                            .obj = l,
-                           .deadline = WEFT_NEVER,
+                           .deadline = deadline,
                            .after = unlock,
                            .arg = &l->lock};
+    int rc = (int)wf_park(&park);
+    wf_spin_lock(&l->lock);
+    return rc;
+}
+
+intptr_t wf_accept_keep(void *arg)
+{
+    weft_listener *l = arg;
+    struct wf_task *self = wf_self();
+    bool forgotten = false;
+    self->desc.name = "listener";
+    wf_and_rlx(&self->flags, (uint32_t)~WF_TASK_SYSTEM); /* the end of the run cancels it */
+    wf_spin_lock(&l->lock);
+    while (!l->closing && !forgotten) {
+        l->keeper = wf_park_ticket();
+        forgotten = park_locked(l, WF_PARK_DIRECT, WEFT_NEVER) == -ECANCELED;
+        l->keeper = 0;
+    }
+    if (!l->closing) {
+        begin_close(l);
+        wf_spin_lock(&l->lock);
+    }
+    while (l->left > 0)
+        (void)park_locked(l, WF_PARK_FIRM, wf_clock_now() + KEEPER_LOOKS);
+    l->users--;
+    uint64_t closer = closer_locked(l);
+    wf_spin_unlock(&l->lock);
+    if (closer != 0)
+        (void)wf_wake(closer, WF_WOKEN);
+    return 0;
+}
+
+void wf_accept_close(weft_listener *l)
+{
+    wf_spin_lock(&l->lock);
+    begin_close(l);
     wf_spin_lock(&l->lock);
     while (l->left > 0 || l->users > 0) {
         l->closer = wf_park_ticket();
-        (void)wf_park(&park);
-        wf_spin_lock(&l->lock);
+        (void)park_locked(l, WF_PARK_FIRM, WEFT_NEVER);
     }
     wf_spin_unlock(&l->lock);
     drop_pending(l);

@@ -18,6 +18,7 @@
 #include "io/net/sock_sys.h"
 #include "runtime/base/assert.h"
 #include "runtime/base/log.h"
+#include "runtime/sched/worker.h"
 
 enum { BACKLOG = 4096 };
 
@@ -134,6 +135,12 @@ int weft_tcp_listen(weft_listener **out, const char *address,
     if (rc < 0) {
         free(l);
         return rc;
+    }
+    l->users = 1; /* the keeper */
+    if (wf_spawn_first(wf_worker(), wf_accept_keep, l) == NULL) {
+        close_sockets(l);
+        free(l);
+        return -ENOMEM;
     }
     *out = l;
     return 0;

@@ -40,7 +40,7 @@ struct weft_listener {
     unsigned pending_count;
     unsigned live;  /* serving: connections taken and not yet ended */
     unsigned max;   /* pending + live at most */
-    unsigned users; /* tasks in wf_listener_take */
+    unsigned users; /* tasks in wf_listener_take, and the keeper */
     unsigned left;  /* closing: acceptors not yet retired */
     unsigned failures_in_a_row;
     int error;              /* a failure that no weft_accept has reported yet */
@@ -48,6 +48,7 @@ struct weft_listener {
     weft_ns backoff;        /* after the next failure */
     weft_deadline retry_at; /* 0, or no accepts before that */
     uint64_t closer;        /* ticket of weft_listener_close */
+    uint64_t keeper;        /* ticket of the keeper task */
     bool started, serving, stopping, closing, paused;
     struct wf_listener_stats stats;
     int port;       /* const: */
@@ -68,7 +69,7 @@ int wf_listener_take(weft_listener *listener, unsigned near, bool serving, weft_
  * suspends */
 void wf_listener_ended(weft_listener *listener);
 
-/* wf_listener_serve_start - 0; -EBUSY: another service is using it */
+/* wf_listener_serve_start - 0; -EBUSY: another service is using it; -EBADF */
 int wf_listener_serve_start(weft_listener *listener, unsigned max);
 
 /* wf_listener_serve_stop - no more accepts for the service; what is pending is closed */

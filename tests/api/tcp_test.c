@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -199,7 +200,7 @@ static void wait_accepting(weft_listener *listener, unsigned tasks)
         wf_spin_lock(&listener->lock);
         unsigned users = listener->users;
         wf_spin_unlock(&listener->lock);
-        if (users == tasks)
+        if (users == tasks + 1) /* and the listener's own */
             break;
         (void)weft_yield();
     }
@@ -298,6 +299,33 @@ NET_TEST(closing_the_listener_closes_what_nobody_took)
     ck_assert_int_eq(weft_close(one), 0);
     ck_assert_int_eq(weft_close(two), 0);
     return weft_close(server);
+}
+
+static intptr_t forgets(void *arg)
+{
+    char address[32];
+    weft_listener **listener = arg;
+    struct accept_call call = {.listener = net_listen(address)};
+    int rc = 0;
+    WEFT_TIMEOUT(rc, WEFT_MSEC(5))
+    {
+        ck_assert_int_eq(weft_accept(call.listener, &call.conn), -ECANCELED);
+    }
+    *listener = call.listener;
+    return rc;
+}
+
+TEST(a_listener_left_open_does_not_outlive_the_run)
+{
+    for (unsigned workers = 1; workers <= 2; workers++) {
+        struct weft_options o = {.size = sizeof(o), .workers = workers, .quiet = 1};
+        weft_listener *listener;
+        ck_assert_int_eq(weft_run(forgets, &listener, &o), -ETIMEDOUT);
+        ck_assert(listener->closing);
+        for (unsigned i = 0; i < listener->count; i++)
+            close(listener->acceptor[i].fd); /* the mistake leaks these and the block, no more */
+        free(listener);
+    }
 }
 
 /* ---- connecting ---- */
