@@ -80,11 +80,14 @@ WEFT_API void weft_timeout_leave_(struct weft_timeout *block);
  * Leave the block by running off its end, `break` or `continue` (both end it), or `return`.
  * Idea: asyncio.timeout
  */
-#define WEFT_TIMEOUT(rc, timeout)                                                                  \
-    for (struct weft_timeout weft_block_ __attribute__((cleanup(weft_timeout_leave_))),            \
-         *weft_once_ =                                                                             \
-             weft_timeout_open(&weft_block_, (timeout), &(rc)) == 0 ? &weft_block_ : NULL;         \
-         weft_once_ != NULL; weft_once_ = NULL, (void)weft_timeout_close(&weft_block_))
+#define WEFT_TIMEOUT(rc, timeout) WEFT_TIMEOUT_NAMED_(rc, timeout, __COUNTER__)
+/* Two steps, so that each block gets names of its own and nested ones shadow nothing. */
+#define WEFT_TIMEOUT_NAMED_(rc, timeout, n) WEFT_TIMEOUT_BLOCK_(rc, timeout, n)
+#define WEFT_TIMEOUT_BLOCK_(rc, timeout, n)                                                        \
+    for (struct weft_timeout weft_block_##n __attribute__((cleanup(weft_timeout_leave_))),         \
+         *weft_once_##n =                                                                          \
+             weft_timeout_open(&weft_block_##n, (timeout), &(rc)) == 0 ? &weft_block_##n : NULL;   \
+         weft_once_##n != NULL; weft_once_##n = NULL, (void)weft_timeout_close(&weft_block_##n))
 
 #ifdef __cplusplus
 }
