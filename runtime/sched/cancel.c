@@ -121,7 +121,7 @@ void wf_cancel_all(struct wf_runtime *rt, const char *reason)
     for (uint64_t i = 1; i < used; i++) {
         struct wf_task *t = wf_task_at(i);
         uint64_t s = wf_load_acq(&t->state), phase = s & WF_TS_PHASE;
-        if ((phase == WF_TS_QUEUED || phase == WF_TS_LIVE) && (s & WF_TS_CANCEL) == 0 &&
+        if ((phase == WF_TS_QUEUED || phase == WF_TS_LIVE) && wf_load_acq(&t->cancel) == 0 &&
             (wf_load_rlx(&t->flags) & WF_TASK_SYSTEM) == 0)
             wf_cancel_task(t, reason);
     }
@@ -159,6 +159,10 @@ int weft_cancelled(const char **reason)
     struct wf_task *t = wf_self();
     const char *why = NULL;
     bool yes = t != NULL && (wf_load_acq(&t->state) & WF_TS_CANCEL) != 0 && look(t, &why);
+    if (t != NULL && !yes && wf_task_deadline(t) <= wf_clock_now()) { /* nothing was cut short yet */
+        yes = true;
+        why = "deadline";
+    }
     if (reason != NULL)
         *reason = yes ? why : NULL;
     return yes;

@@ -110,6 +110,11 @@ static int describe_task(const struct wf_fiber *fiber, char *buf, size_t size)
 static intptr_t first_task(void *arg)
 {
     struct wf_runtime *rt = arg;
+    struct wf_task *self = wf_self();
+    /* From here on a shutdown may cancel it; before, its end would have been lost. */
+    wf_and_sc(&self->flags, (uint16_t)~WF_TASK_SYSTEM);
+    if (wf_load_sc(&rt->phase) == 2)
+        wf_cancel_task(self, "shutdown");
     rt->main_result = rt->main_fn(rt->main_arg);
     wf_store_sc(&rt->closing, 1);
     wf_cancel_all(rt, "run ended");

@@ -52,7 +52,7 @@ static void enter_phase(struct wf_runtime *rt, uint32_t phase)
 {
     wf_spin_lock(&rt->hooks_lock);
     if (wf_load_rlx(&rt->phase) < phase) {
-        wf_store_rel(&rt->phase, phase);
+        wf_store_sc(&rt->phase, phase);
         for (struct wf_shutdown_hook *h = rt->hooks.next; h != &rt->hooks; h = h->next)
             h->fn(h, (int)phase);
     }
