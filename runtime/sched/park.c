@@ -240,16 +240,25 @@ static inline void yield_now(struct wf_worker *w, struct wf_task *t)
     wf_switch(w, from, to);
 }
 
+/* After a yield, which no timer watches: is the task cancelled, or its block's time over? */
+static inline int yielded(struct wf_task *t)
+{
+    if (__builtin_expect(wf_task_deadline(t) != WEFT_NEVER, 0))
+        (void)wf_frames_expire(t, wf_clock_now());
+    if (__builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) && wf_task_cancelled(t))
+        return -ECANCELED;
+    return 0;
+}
+
 int wf_suspend_check_slow(struct wf_worker **w)
 {
     struct wf_task *t = (*w)->task;
     if ((*w)->budget < 0) {
         yield_now(*w, t);
         *w = wf_worker();
+        return yielded(t);
     }
-    if ((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0 && wf_task_cancelled(t))
-        return -ECANCELED;
-    return 0;
+    return wf_task_cancelled(t) ? -ECANCELED : 0;
 }
 
 int wf_suspend_check(void)
@@ -265,9 +274,7 @@ int weft_yield(void)
         return -EPERM;
     struct wf_task *t = w->task;
     yield_now(w, t);
-    if (__builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) && wf_task_cancelled(t))
-        return -ECANCELED;
-    return 0;
+    return yielded(t);
 }
 
 int weft_sleep_until(weft_deadline when)

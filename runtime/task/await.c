@@ -37,7 +37,10 @@ bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr
     struct wf_fiber *f = w->fiber;
     uint64_t s = wf_load_rlx(&t->state);
     if ((s & WF_TS_PHASE) != WF_TS_QUEUED || wf_stack_room(f) < WF_PLACE_ROOM ||
-        t->stack_class > f->size_class || (wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0)
+        t->stack_class > f->size_class)
+        return false;
+    /* What runs in place may move the fiber to another worker, so neither of the two is pinned. */
+    if (((wf_load_rlx(&t->flags) | wf_load_rlx(&self->flags)) & WF_TASK_PINNED) != 0)
         return false;
     if (!wf_ts_claim(&t->state, wf_ts_epoch(s)))
         return false;

@@ -141,7 +141,7 @@ int weft_gather(weft_task *const tasks[], size_t n, intptr_t results[])
 {
     struct gather g = {.n = n, .tasks = tasks};
     int rc = gather(&g, results);
-    return g.first_error != 0 ? g.first_error : g.n > 0 ? rc : rc == -EPERM ? rc : 0;
+    return g.first_error != 0 ? g.first_error : rc == -ECANCELED ? 0 : rc; /* values win */
 }
 
 int weft_gather_settled(weft_task *const tasks[], size_t n, intptr_t results[])

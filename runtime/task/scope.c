@@ -157,7 +157,7 @@ static uint64_t child_ended(struct wf_task *t, intptr_t result, bool in_place)
     uint64_t before = in_place ? 0 : wf_ts_finish(&t->state);
     if ((before & WF_TS_HANDLE) == 0)
         unlink_locked(scope, t);
-    if (__builtin_expect(failed, 0) && scope->first_error == 0) {
+    if (__builtin_expect(failed, 0) && scope->first_error == 0 && !scope->stopped) {
         scope->first_error = (int)result;
         if (!scope->keep_siblings) {
             wf_spin_unlock(&scope->lock);
