@@ -141,6 +141,9 @@ static bool has_work(struct wf_worker *w)
 static uint64_t local_entry(struct wf_worker *w)
 {
     uint64_t entry = 0;
+    bool pinned = w->pinned_head != NULL; /* it and the global queue take turns */
+    if (pinned && (wf_load_rlx(&w->trace.block->turns) & 1) != 0)
+        return (uint64_t)(uintptr_t)wf_take_pinned(w);
     if (!wf_global_empty(&w->rt->global))
         (void)wf_global_take(&w->rt->global, &entry, 1);
     return entry != 0 ? entry : wf_next(w);

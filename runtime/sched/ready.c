@@ -70,7 +70,7 @@ static void push_pinned(struct wf_worker *w, struct wf_fiber *f)
     w->pinned_tail = f;
 }
 
-static struct wf_fiber *take_pinned(struct wf_worker *w)
+struct wf_fiber *wf_take_pinned(struct wf_worker *w)
 {
     struct wf_fiber *f = w->pinned_head;
     w->pinned_head = f->link;
@@ -153,12 +153,22 @@ static uint64_t take_global(struct wf_worker *w)
     return n > 0 ? entry[0] : 0;
 }
 
-/* Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring and the global
- * queue. */
+/*
+ * Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring, the global queue and
+ * the pinned tasks. The newest spawn gets a place in the queue then: where others yield all the time
+ * the slot would never come up.
+ */
 bool wf_tick(struct wf_worker *w, uint32_t tick)
 {
     w->trace.tsc = wf_cycles();
-    return tick % WF_FAIR_EVERY == 0;
+    if (tick % WF_FAIR_EVERY != 0)
+        return false;
+    uint64_t entry = wf_load_rlx(&w->fresh);
+    if (entry != 0) {
+        wf_store_rlx(&w->fresh, 0);
+        wf_push(w, entry);
+    }
+    return true;
 }
 
 uint64_t wf_take_next(struct wf_worker *w, uint64_t entry)
@@ -169,17 +179,19 @@ uint64_t wf_take_next(struct wf_worker *w, uint64_t entry)
         if (entry != 0)
             return entry;
     }
-    return wf_slot_swap(w, &w->next, 0); /* 0: a thief was faster */
+    return wf_next_swap(w, 0); /* 0: a thief was faster */
 }
 
 uint64_t wf_next_slow(struct wf_worker *w)
 {
     w->streak = 0;
     if (__builtin_expect(w->pinned_head != NULL, 0))
-        return (uint64_t)(uintptr_t)take_pinned(w);
+        return (uint64_t)(uintptr_t)wf_take_pinned(w);
     uint64_t entry;
-    if (wf_load_rlx(&w->fresh) != 0 && (entry = wf_slot_swap(w, &w->fresh, 0)) != 0)
+    if ((entry = wf_load_rlx(&w->fresh)) != 0) {
+        wf_store_rlx(&w->fresh, 0);
         return entry;
+    }
     if (wf_load_rlx(&w->rt->global.count) != 0)
         return take_global(w);
     return 0;
@@ -196,13 +208,9 @@ void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
         w->sample_tsc = wf_cycles();
     }
     uint64_t old = wf_load_rlx(&w->fresh);
-    if (old == 0) {
-        wf_store_rel(&w->fresh, entry); /* order: run-fresh */
-    } else {
-        old = wf_slot_swap(w, &w->fresh, entry);
-        if (old != 0)
-            wf_push(w, old);
-    }
+    wf_store_rel(&w->fresh, entry); /* order: run-fresh */
+    if (old != 0)
+        wf_push(w, old);
     if (!w->spawn_quietly)
         wf_notify(w->rt, w);
 }
@@ -210,12 +218,8 @@ void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
 /* The task is claimed by its awaiter; takes its entry out of the slot when it is still there. */
 void wf_unpush_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
 {
-    if (wf_load_rlx(&w->fresh) == entry) {
-        if (w->deque.shared)
-            (void)wf_cas_acqrel(&w->fresh, &entry, 0); /* order: run-fresh */
-        else
-            wf_store_rlx(&w->fresh, 0);
-    }
+    if (wf_load_rlx(&w->fresh) == entry)
+        wf_store_rlx(&w->fresh, 0);
     if (__builtin_expect(w->sample == t, 0)) {
         w->spawn_quietly = wf_cycles() - w->sample_tsc < QUIET_CYCLES;
         w->sample = NULL;

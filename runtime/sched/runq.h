@@ -7,8 +7,9 @@
  * moves the first into the deque. An await takes its task out of `fresh` again, so spawn and await
  * touch no queue; thieves take from `next` and `fresh` only what has stood there for a while.
  *
- * order: run-next, run-fresh - the owner alone fills a slot (release store or exchange), everybody
- * empties it by an exchange; the entry is published with it.
+ * order: run-next - the owner alone fills the slot (release store or exchange), everybody empties it
+ * by an exchange; the entry is published with it. order: run-fresh - the owner stores, thieves swap;
+ * both may get the same entry: it is claimed once (task_state.h), the other copy is stale.
  */
 #ifndef WF_RUNQ_H
 #define WF_RUNQ_H
@@ -45,13 +46,13 @@ static inline uint64_t wf_next(struct wf_worker *w)
     return wf_next_slow(w);
 }
 
-/* wf_slot_swap - owner: put an entry (0: none) into `next` or `fresh`, get what stood there */
-static inline uint64_t wf_slot_swap(struct wf_worker *w, WF_ATOMIC(uint64_t) *slot, uint64_t entry)
+/* wf_next_swap - owner: put an entry (0: none) into `next`, get what stood there */
+static inline uint64_t wf_next_swap(struct wf_worker *w, uint64_t entry)
 {
     if (w->deque.shared)
-        return wf_xchg_acqrel(slot, entry); /* order: run-next, run-fresh */
-    uint64_t old = wf_load_rlx(slot);
-    wf_store_rlx(slot, entry);
+        return wf_xchg_acqrel(&w->next, entry); /* order: run-next */
+    uint64_t old = wf_load_rlx(&w->next);
+    wf_store_rlx(&w->next, entry);
     return old;
 }
 
@@ -62,7 +63,7 @@ static inline void wf_push_soon(struct wf_worker *w, uint64_t entry)
         wf_store_rel(&w->next, entry); /* order: run-next */
         return;
     }
-    uint64_t old = wf_slot_swap(w, &w->next, entry);
+    uint64_t old = wf_next_swap(w, entry);
     if (old != 0) {
         wf_push(w, old);
         wf_notify(w->rt, w);

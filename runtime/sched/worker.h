@@ -139,6 +139,9 @@ weft_task *wf_spawn_first(struct wf_worker *w, weft_fn fn, void *arg);
 
 void wf_ready(struct wf_task *t, bool soon);
 void wf_push_slow(struct wf_worker *w, uint64_t entry);
+
+/* wf_take_pinned - owner: the oldest runnable pinned fiber; there is one */
+struct wf_fiber *wf_take_pinned(struct wf_worker *w);
 uint64_t wf_next_slow(struct wf_worker *w);
 uint64_t wf_take_next(struct wf_worker *w, uint64_t entry);
 bool wf_tick(struct wf_worker *w, uint32_t tick);
