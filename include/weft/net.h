@@ -51,7 +51,7 @@ WEFT_API int weft_listener_port(const weft_listener *listener);
  * @out: set to the connection, closed by the caller with weft_close
  *
  * Return: 0; -ECANCELED; -EBADF when the listener was closed; -EMFILE, -ENFILE, -ENOMEM when the
- * process is out of them (try again later); -EINVAL.
+ * process is out of them (try again later); -EBUSY while weft_serve has the listener; -EINVAL.
  * Context: tasks. Suspends; a cancellation point.
  * Since: 0.1. Idea: accept(2)
  */
@@ -96,7 +96,8 @@ WEFT_API int weft_tcp_connect(weft_conn **out, const char *address,
  *
  * Return: bytes read; 0 at the end of the stream; -ECANCELED or -ETIMEDOUT (the connection's read
  * deadline) with nothing read; -ECONNRESET and other errors of recv(2); -EBADF after close; -EBUSY
- * when another task is reading; -EINVAL.
+ * when another task is reading; -ESHUTDOWN when the service stops and the connection has sent nothing
+ * yet; -EINVAL.
  * Context: tasks. Suspends; a cancellation point. Data that has arrived wins over a cancel.
  * Since: 0.1. Idea: read(2)
  */
@@ -130,6 +131,25 @@ WEFT_API ssize_t weft_read_exact(weft_conn *conn, void *buf, size_t n);
 WEFT_API ssize_t weft_write(weft_conn *conn, const void *buf, size_t n);
 
 /**
+ * weft_exchange - write all bytes, then wait for the answer, in one step
+ * @conn: connection; no other reader or writer meanwhile
+ * @out: out_len bytes to write, borrowed until the return
+ * @out_len: 0 makes it a weft_read
+ * @in: room for in_cap bytes, borrowed until the return
+ * @in_cap: bytes at most, > 0
+ * @sent: set to the bytes of @out that were written; not NULL
+ *
+ * The loop of a request-response protocol: one linked pair of operations instead of two calls.
+ *
+ * Return: when *sent is @out_len, as weft_read: bytes received, 0 at the end of the stream, or the
+ * error with nothing read. When *sent is smaller, the error of the write; close the connection.
+ * Context: tasks. Suspends; a cancellation point. Data that has arrived wins over a cancel.
+ * Since: 0.1
+ */
+WEFT_API ssize_t weft_exchange(weft_conn *conn, const void *out, size_t out_len, void *in,
+                               size_t in_cap, size_t *sent);
+
+/**
  * weft_writev - write several pieces as one
  * @conn: connection; one writer at a time
  * @iov: count pieces, borrowed until the return
@@ -155,7 +175,8 @@ struct weft_lease {
  *
  * No buffer is held while waiting: use it where many connections are idle.
  *
- * Return: bytes received (> 0); 0 at the end of the stream (no lease); errors as weft_read, and
+ * Return: bytes received (> 0); 0 at the end of the stream (no lease); errors as weft_read (an idle
+ * connection of a service that stops gets -ESHUTDOWN, also after earlier data), -ENOMEM, and
  * -ENOBUFS when the caller already holds more leases than options.buffers.
  * Context: tasks. Suspends; a cancellation point.
  * Since: 0.1
@@ -252,7 +273,8 @@ struct weft_serve_options {
  * or memory run out, accepting pauses and resumes by itself.
  *
  * Return: 0 after a stop in which every handler finished; -ETIMEDOUT when some had to be cancelled;
- * -ECANCELED when the caller was cancelled; -EINVAL; errors of accept that do not pass.
+ * -ECANCELED when the caller was cancelled; -EBUSY when the listener is being served or accepted on;
+ * -EINVAL; errors of accept that do not pass.
  * Context: tasks. Suspends; a cancellation point.
  * Since: 0.1. Idea: trio.serve_tcp
  */

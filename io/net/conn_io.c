@@ -318,3 +318,11 @@ ssize_t wf_conn_exchange(weft_conn *conn, const void *out, size_t out_len, void 
     (void)wf_conn_leave(conn, WF_CONN_WRITING, r);
     return wf_conn_leave(conn, WF_CONN_READING, r);
 }
+
+ssize_t weft_exchange(weft_conn *conn, const void *out, size_t out_len, void *in, size_t in_cap,
+                      size_t *sent)
+{
+    if (conn == NULL || sent == NULL || (out == NULL && out_len > 0))
+        return -EINVAL;
+    return wf_conn_exchange(conn, out, out_len, in, in_cap, conn->read_deadline, sent);
+}

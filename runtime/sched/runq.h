@@ -30,6 +30,27 @@ static inline void wf_notify(struct wf_runtime *rt, struct wf_worker *from)
         wf_wake_some(rt, from);
 }
 
+/*
+ * After an entry was taken: fetch what the next one will touch (its task and the top of its saved
+ * stack) and the block of the one after it, when there is a crowd; two tasks are warm anyway.
+ */
+static inline void wf_prefetch_ahead(struct wf_worker *w)
+{
+    struct wf_deque *d = &w->deque;
+    uint64_t h = wf_load_rlx(&d->head);
+    if (wf_load_rlx(&d->tail) - h < 3)
+        return;
+    uint64_t one = wf_load_rlx(&d->slot[h & WF_DEQUE_MASK]);
+    uint64_t two = wf_load_rlx(&d->slot[(h + 1) & WF_DEQUE_MASK]);
+    if (!wf_entry_is_fresh(two))
+        wf_prefetch((const void *)(uintptr_t)two);
+    if (!wf_entry_is_fresh(one) && !d->shared) { /* else a thief may have it, and it may be gone */
+        const struct wf_fiber *f = (const struct wf_fiber *)(uintptr_t)one;
+        wf_prefetch(f->sp);
+        wf_prefetch(f->task);
+    }
+}
+
 /* wf_next - the next run queue entry without touching the driver; 0: back to the loop */
 static inline uint64_t wf_next(struct wf_worker *w)
 {
@@ -41,8 +62,10 @@ static inline uint64_t wf_next(struct wf_worker *w)
     if (entry != 0 && (entry = wf_take_next(w, entry)) != 0)
         return entry;
     entry = wf_deque_take(&w->deque);
-    if (__builtin_expect(entry != 0, 1))
+    if (__builtin_expect(entry != 0, 1)) {
+        wf_prefetch_ahead(w);
         return entry;
+    }
     return wf_next_slow(w);
 }
 
