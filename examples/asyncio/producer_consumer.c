@@ -2,9 +2,9 @@
 /*
  * producer_consumer.c - items pass from one task to another through a channel
  *
- * Python: asyncio.Queue, with None as the sign of the end. A channel has that sign built in: closed,
- * it gives what is left and then -EPIPE. And it has a bound, so a slow consumer slows the producer
- * down instead of filling the memory.
+ * Python: asyncio.Queue, with None as the sign of the end. A channel has that sign built in:
+ * closed, it gives what is left and then -EPIPE. And it has a bound, so a slow consumer slows the
+ * producer down instead of filling the memory.
  */
 #include <stdio.h>
 #include <weft/weft.h>

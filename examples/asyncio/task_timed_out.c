@@ -4,8 +4,8 @@
  *
  * Python: try: await asyncio.wait_for(long_task(), timeout=2); except asyncio.TimeoutError
  *
- * When the limit passes, the sleep inside of long_task returns -ECANCELED; long_task returns it, and
- * only then weft_wait_for returns -ETIMEDOUT: nothing of long_task goes on behind one's back.
+ * When the limit passes, the sleep inside of long_task returns -ECANCELED; long_task returns it,
+ * and only then weft_wait_for returns -ETIMEDOUT: nothing of long_task goes on behind one's back.
  */
 #include <stdio.h>
 #include <weft/weft.h>

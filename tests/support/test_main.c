@@ -208,6 +208,26 @@ static void find_main_stack(void)
     main_stack_high = main_stack_low + size;
 }
 
+#if WF_TSAN
+static void *nothing(void *arg)
+{
+    return arg;
+}
+
+/* The thread sanitizer starts its own helper with the first thread of the program; a test that
+ * counts threads wants it to be there before. */
+static void start_helper_of_sanitizer(void)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, nothing, NULL) == 0)
+        pthread_join(thread, NULL);
+}
+#else
+static void start_helper_of_sanitizer(void)
+{
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
@@ -215,6 +235,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     setenv("CK_FORK", "no", 0);
     find_main_stack();
+    start_helper_of_sanitizer();
     watchdog_install();
     qsort(cases, case_count, sizeof(cases[0]), by_line);
 
