@@ -96,8 +96,8 @@ WEFT_API int weft_tcp_connect(weft_conn **out, const char *address,
  *
  * Return: bytes read; 0 at the end of the stream; -ECANCELED or -ETIMEDOUT (the connection's read
  * deadline) with nothing read; -ECONNRESET and other errors of recv(2); -EBADF after close; -EBUSY
- * when another task is reading; -ESHUTDOWN when the service stops and the connection has sent nothing
- * yet; -EINVAL.
+ * when another task is reading; -ESHUTDOWN when the service stops and the connection has sent
+ * nothing yet; -EINVAL.
  * Context: tasks. Suspends; a cancellation point. Data that has arrived wins over a cancel.
  * Since: 0.1. Idea: read(2)
  */
@@ -273,8 +273,8 @@ struct weft_serve_options {
  * or memory run out, accepting pauses and resumes by itself.
  *
  * Return: 0 after a stop in which every handler finished; -ETIMEDOUT when some had to be cancelled;
- * -ECANCELED when the caller was cancelled; -EBUSY when the listener is being served or accepted on;
- * -EINVAL; errors of accept that do not pass.
+ * -ECANCELED when the caller was cancelled; -EBUSY when the listener is being served or accepted
+ * on; -EINVAL; errors of accept that do not pass.
  * Context: tasks. Suspends; a cancellation point.
  * Since: 0.1. Idea: trio.serve_tcp
  */

@@ -19,9 +19,9 @@
  * ms, doubling to 100), or the end of a connection of the service; a task in wf_listener_take holds
  * the timer. Nothing spins: one accept fails per period and socket.
  *
- * Each listener has a task of its own, the keeper, that belongs to no scope. It only waits: a listener
- * that is still open when the run ends has its operations ended by the cancel of its keeper, and the
- * run does not end before them.
+ * Each listener has a task of its own, the keeper, that belongs to no scope. It only waits: a
+ * listener that is still open when the run ends has its operations ended by the cancel of its
+ * keeper, and the run does not end before them.
  *
  * A connection is handed straight to a waiting task if there is one, of the same worker by
  * preference. Lock order: listener -> the wake-up's own.

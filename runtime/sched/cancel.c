@@ -159,7 +159,8 @@ int weft_cancelled(const char **reason)
     struct wf_task *t = wf_self();
     const char *why = NULL;
     bool yes = t != NULL && (wf_load_acq(&t->state) & WF_TS_CANCEL) != 0 && look(t, &why);
-    if (t != NULL && !yes && wf_task_deadline(t) <= wf_clock_now()) { /* nothing was cut short yet */
+    /* A deadline that has passed counts although nothing was cut short yet. */
+    if (t != NULL && !yes && wf_task_deadline(t) <= wf_clock_now()) {
         yes = true;
         why = "deadline";
     }

@@ -155,8 +155,8 @@ static uint64_t take_global(struct wf_worker *w)
 
 /*
  * Every WF_TRACE_CLOCK_EVERY switches; true: the loop is to look at the ring, the global queue and
- * the pinned tasks. The newest spawn gets a place in the queue then: where others yield all the time
- * the slot would never come up.
+ * the pinned tasks. The newest spawn gets a place in the queue then: where others yield all the
+ * time the slot would never come up.
  */
 bool wf_tick(struct wf_worker *w, uint32_t tick)
 {

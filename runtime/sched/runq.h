@@ -7,9 +7,9 @@
  * moves the first into the deque. An await takes its task out of `fresh` again, so spawn and await
  * touch no queue; thieves take from `next` and `fresh` only what has stood there for a while.
  *
- * order: run-next - the owner alone fills the slot (release store or exchange), everybody empties it
- * by an exchange; the entry is published with it. order: run-fresh - the owner stores, thieves swap;
- * both may get the same entry: it is claimed once (task_state.h), the other copy is stale.
+ * order: run-next - the owner alone fills the slot (release store or exchange), everybody empties
+ * it by an exchange; the entry is published with it. order: run-fresh - the owner stores, thieves
+ * swap; both may get the same entry: it is claimed once (task_state.h), the other copy is stale.
  */
 #ifndef WF_RUNQ_H
 #define WF_RUNQ_H

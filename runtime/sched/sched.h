@@ -163,8 +163,8 @@ void wf_shutdown_unsubscribe(struct wf_shutdown_hook *hook);
 
 /*
  * wf_solo_leave - a plain thread is about to use the runtime (base/solo.h); first call of every
- * function that plain threads may call, when they have no worker. May block until worker 0 has taken
- * note. Not for signal handlers.
+ * function that plain threads may call, when they have no worker. May block until worker 0 has
+ * taken note. Not for signal handlers.
  */
 void wf_solo_leave(void);
 
