@@ -15,8 +15,8 @@
 
 static weft_chan *chan;
 
-/* Named by definitions in place of calloc and free: an execution must find the channel where the one
- * before had it, and one that is cut short does not give it back. */
+/* Named by definitions in place of calloc and free: an execution must find the channel where the
+ * one before had it, and one that is cut short does not give it back. */
 static _Alignas(16) char chan_memory[512];
 
 void *model_calloc(size_t count, size_t size);

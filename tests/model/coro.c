@@ -76,10 +76,13 @@ void wm_coro_init(struct wm_coro *coro, void (*fn)(int), int arg)
             perror("mmap");
             exit(2);
         }
-#ifdef WM_TSAN
-        coro->sanitizer = __tsan_create_fiber(0);
-#endif
     }
+#ifdef WM_TSAN
+    /* The frames that a coroutine was left in stay on the shadow stack of its fiber for ever. */
+    if (coro->sanitizer != NULL)
+        __tsan_destroy_fiber(coro->sanitizer);
+    coro->sanitizer = __tsan_create_fiber(0);
+#endif
     entry_fn = fn;
     coro->started = false;
     getcontext(&coro->context);
