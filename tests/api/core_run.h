@@ -23,6 +23,13 @@
     }                                                                                              \
     static intptr_t name##_body(__attribute__((unused)) void *arg)
 
+/* For loops: an assertion of the framework writes to a file each time, this one only when it fails. */
+#define CORE_CHECK(condition)                             \
+    do {                                                  \
+        if (!(condition))                                 \
+            ck_abort_msg("%s does not hold", #condition); \
+    } while (0)
+
 /* Runs body to the result 0 with so many workers. */
 void core_run(unsigned workers, weft_fn body);
 
