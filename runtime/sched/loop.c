@@ -20,6 +20,7 @@ enum {
     SPIN_MIN_NS = 2000,
     STEAL_PAUSE = 32,           /* spins between looks at other workers' queues */
     SPIN_LOAD_MAX = 3 * 8,      /* completions per reap, in eighths, above which nobody spins */
+    TRIM_EVERY_NS = 1000000000,
     STEAL_NEXT_AFTER_NS = 20000 /* run-next entries are stolen from a worker that stands still */
 };
 
@@ -225,6 +226,15 @@ static void adapt_spin(struct wf_worker *w, bool found, int64_t slept_ns)
         w->spin_ns /= 2;
 }
 
+/* Worker 0 gives memory of stacks that have been idle for long back, once a second at most. */
+static void trim_stacks(struct wf_worker *w)
+{
+    if (w->index != 0 || w->now - w->trimmed < TRIM_EVERY_NS)
+        return;
+    w->trimmed = w->now;
+    wf_stack_pool_trim(&w->rt->stacks);
+}
+
 /* Publishes the sleep, rechecks, sleeps. */
 static void sleep_now(struct wf_worker *w)
 {
@@ -234,8 +244,9 @@ static void sleep_now(struct wf_worker *w)
         w->searching = wf_idle_sleep_end(&rt->idle, &w->sleeping);
         return;
     }
-    weft_deadline timer = next_timer(w);
     turn_clock(w);
+    trim_stacks(w);
+    weft_deadline timer = next_timer(w);
     set_state(w, WF_WORKER_SLEEPING);
     wf_trace(&w->trace, WF_EV_LOOP, 1, 0, 0);
     int64_t before = w->now;

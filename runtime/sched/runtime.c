@@ -96,6 +96,13 @@ static int read_options(struct weft_options *o, const struct weft_options *given
     return 0;
 }
 
+/* WEFT_CHECK=1: idle stacks are inaccessible, so that late writes, also the kernel's, are found. */
+static bool check_mode(void)
+{
+    const char *env = getenv("WEFT_CHECK");
+    return env != NULL && *env != '\0' && *env != '0';
+}
+
 /* For the stack overflow message; runs in a signal handler. */
 static int describe_task(const struct wf_fiber *fiber, char *buf, size_t size)
 {
@@ -266,7 +273,7 @@ static int run(struct wf_runtime *rt, weft_fn fn, void *arg)
         header->fiber_sp_offset = offsetof(struct wf_fiber, sp);
         header->fiber_stack_lo_offset = offsetof(struct wf_fiber, stack_lo);
         header->fiber_stack_hi_offset = offsetof(struct wf_fiber, stack_hi);
-        struct wf_stack_pool_config config = {0};
+        struct wf_stack_pool_config config = {.poison_idle = check_mode()};
         wf_stack_pool_init(&rt->stacks, &config);
         wf_overflow_install(&rt->stacks, describe_task);
         rt->idle.workers = rt->workers;

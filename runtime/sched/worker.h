@@ -63,6 +63,7 @@ struct wf_worker {
     unsigned index;
     uint32_t rng;
     int64_t now;                            /* clock of this turn */
+    int64_t trimmed;                        /* worker 0: when idle stacks were trimmed last */
     int64_t spin_ns, spin_max_ns;           /* present (adaptive) and longest spin */
     unsigned load;                          /* moving average of completions per reap, eighths */
     bool searching;                         /* counted as a searcher */

@@ -15,6 +15,7 @@ static struct wf_task *new_task(struct wf_worker *w, weft_fn fn, void *arg, void
         return NULL;
     struct wf_desc *d = &t->desc;
     struct wf_task *parent = w->task;
+    wf_store_rlx(&d->seq, wf_load_rlx(&d->seq) | 1); /* changing: readers keep away */
     d->index = wf_task_index(t);
     d->fn = fn;
     d->arg = arg;
@@ -48,6 +49,7 @@ static void launch(struct wf_worker *w, struct wf_task *t, uint64_t state)
     wf_trace_spawn(&w->trace, t->desc.index, t->desc.fn);
     if (__builtin_expect(wf_load_rlx(&t->cancel) != 0, 0))
         state |= WF_TS_CANCEL;
+    wf_store_rel(&t->desc.seq, wf_load_rlx(&t->desc.seq) + 1);
     uint64_t epoch = wf_ts_spawn(&t->state, state);
     wf_push_fresh(w, t, wf_entry_fresh((uint64_t)t->desc.index << WF_TASK_EPOCH_BITS | epoch));
 }
