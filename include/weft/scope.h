@@ -90,14 +90,15 @@ WEFT_API void weft_scope_leave_(struct weft_scope_block *block);
  * The options are those of struct weft_scope_options. A child that fails cancels the others and the
  * block. `break`, `continue` and `return` leave the block and join as well.
  */
-#define WEFT_SCOPE(s, ...)                                                                         \
+#define WEFT_SCOPE(...)                                                                            \
+    WEFT_SCOPE_WITH_(__VA_ARGS__, .size = sizeof(struct weft_scope_options))
+
+#define WEFT_SCOPE_WITH_(s, ...)                                                                   \
     for (struct weft_scope_block s##_block_ __attribute__((cleanup(weft_scope_leave_))) = {{0}},   \
                                  *s##_once_ = &s##_block_;                                         \
          s##_once_ != NULL; s##_once_ = NULL)                                                      \
-        for (weft_scope *s = weft_scope_open(                                                      \
-                 &s##_block_,                                                                      \
-                 &(struct weft_scope_options){.size = sizeof(struct weft_scope_options),           \
-                                              __VA_ARGS__});                                       \
+        for (weft_scope *s =                                                                       \
+                 weft_scope_open(&s##_block_, &(struct weft_scope_options){__VA_ARGS__});          \
              s != NULL; s = ((void)weft_scope_close(&s##_block_), (weft_scope *)NULL))
 
 #ifdef __cplusplus
