@@ -113,14 +113,14 @@ size_t wf_wheel_expire(struct wf_wheel *wheel, int64_t now, struct wf_timer **ou
         struct wf_timer *timer;
         while ((timer = wheel->slot[index]) != NULL) {
             bool due = tick_up(timer->expiry) <= now_tick;
-            if (due && n == max)
-                return n;
+            if (n == max && index < 64)
+                return n; /* all in this slot are due, and stand first the next time too */
             unlink_timer(wheel, timer);
-            if (due) {
+            if (due && n < max) {
                 wheel->armed--;
                 out[n++] = timer;
             } else {
-                insert(wheel, timer);
+                insert(wheel, timer); /* moves down: a slot that was begun is always emptied */
             }
         }
     }
