@@ -56,7 +56,7 @@ static void note_load(struct wf_worker *w, unsigned n)
         w->load += n - w->load / 8;
 }
 
-static void run_inbox(struct wf_worker *w)
+void wf_run_inbox(struct wf_worker *w)
 {
     struct wf_post *post = wf_inbox_take(&w->inbox);
     while (post != NULL) {
@@ -301,7 +301,7 @@ static void turn(struct wf_worker *w)
 {
     turn_clock(w);
     publish_counters(w);
-    run_inbox(w);
+    wf_run_inbox(w);
     set_state(w, WF_WORKER_POLLING);
     poll_driver(w);
     wf_timers_run(w);

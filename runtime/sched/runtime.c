@@ -222,7 +222,7 @@ static int run_workers(struct wf_runtime *rt)
         wf_worker_loop(w);
     }
     pthread_barrier_wait(&rt->start);
-    wf_solo_end();
+    wf_solo_end(w);
     join_threads(rt);
     wf_worker_close(w);
     pthread_barrier_destroy(&rt->start);

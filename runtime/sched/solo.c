@@ -3,6 +3,7 @@
 #include "runtime/base/solo.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -10,6 +11,9 @@
 
 WF_ATOMIC(uint32_t) wf_solo_flag;
 static WF_ATOMIC(uint32_t) seen; /* any: a plain thread has come, now or in an earlier run */
+
+/* Held while a request is posted: the runtime must live. */
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
 
 struct request {
     struct wf_post post;
@@ -25,9 +29,13 @@ void wf_solo_enter(struct wf_runtime *rt)
         wf_store_sc(&wf_solo_flag, 0);
 }
 
-void wf_solo_end(void)
+/* Requests that were posted before are still in the inbox; none comes afterwards. */
+void wf_solo_end(struct wf_worker *w)
 {
+    pthread_mutex_lock(&asking);
     wf_store_sc(&wf_solo_flag, 0);
+    pthread_mutex_unlock(&asking);
+    wf_run_inbox(w);
 }
 
 /* On worker 0, in its loop: nobody is inside of an operation. */
@@ -46,7 +54,11 @@ void wf_solo_leave(void)
     if (wf_load_sc(&wf_solo_flag) == 0)
         return;
     struct request r = {.post = {.fn = leave_here}};
-    wf_post(wf_rt->worker[0], &r.post);
-    while (wf_load_acq(&r.done) == 0) /* order: solo-done */
+    pthread_mutex_lock(&asking);
+    bool on = wf_load_sc(&wf_solo_flag) != 0;
+    if (on)
+        wf_post(wf_rt->worker[0], &r.post);
+    pthread_mutex_unlock(&asking);
+    while (on && wf_load_acq(&r.done) == 0) /* order: solo-done */
         (void)syscall(SYS_futex, &r.done, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }

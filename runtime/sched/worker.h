@@ -152,6 +152,7 @@ void wf_unpush_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry);
 int wf_suspend_check_slow(struct wf_worker **w);
 
 /* loop.c */
+void wf_run_inbox(struct wf_worker *w); /* handles the messages that have come */
 void wf_worker_loop(struct wf_worker *w);
 
 /* park.c */
@@ -206,7 +207,7 @@ void wf_cancel_op_here(struct wf_worker *w, struct wf_task *t);
 
 /* solo.c: begin and end of a run; wf_solo_leave is in sched.h */
 void wf_solo_enter(struct wf_runtime *rt);
-void wf_solo_end(void);
+void wf_solo_end(struct wf_worker *w);
 
 /* shutdown.c */
 void wf_shutdown_init(struct wf_runtime *rt);
