@@ -248,7 +248,8 @@ CORE_TEST(a_cancelled_waiter_leaves_the_queue_and_the_others_their_places)
         }
         for (int i = 1; i < 5; i += 2) {
             int item = i;
-            ck_assert_int_eq(sends ? weft_chan_try_recv(c, &item) : weft_chan_try_send(c, &item), 0);
+            ck_assert_int_eq(sends ? weft_chan_try_recv(c, &item) : weft_chan_try_send(c, &item),
+                             0);
             ck_assert_int_eq(item, i);
             ck_assert_int_eq(weft_await(t[i]), 0);
             ck_assert_int_eq(w[i].item, i);

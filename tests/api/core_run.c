@@ -28,7 +28,7 @@ struct threads_back {
     unsigned expected;
 };
 
-/* A joined thread may stand in /proc a moment longer; the thread sanitizer starts one of its own. */
+/* A joined thread may stand in /proc a moment longer; the thread sanitizer starts its own. */
 static bool threads_are_back(void *arg)
 {
     return core_threads() <= ((struct threads_back *)arg)->expected + (WF_TSAN ? 1 : 0);

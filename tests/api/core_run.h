@@ -13,17 +13,17 @@
  * CORE_TEST(name) { ...; return 0; } - the body is the main task of a run: with one, with two and
  * with four workers. After each run no thread and no descriptor may be left.
  */
-#define CORE_TEST(name)                                                                            \
-    static intptr_t name##_body(void *arg);                                                        \
-    TEST(name)                                                                                     \
-    {                                                                                              \
-        core_run(1, name##_body);                                                                  \
-        core_run(2, name##_body);                                                                  \
-        core_run(4, name##_body);                                                                  \
-    }                                                                                              \
+#define CORE_TEST(name)                     \
+    static intptr_t name##_body(void *arg); \
+    TEST(name)                              \
+    {                                       \
+        core_run(1, name##_body);           \
+        core_run(2, name##_body);           \
+        core_run(4, name##_body);           \
+    }                                       \
     static intptr_t name##_body(__attribute__((unused)) void *arg)
 
-/* For loops: an assertion of the framework writes to a file each time, this one only when it fails. */
+/* For loops: an assertion of the framework writes to a file each time, this one on failure. */
 #define CORE_CHECK(condition)                             \
     do {                                                  \
         if (!(condition))                                 \

@@ -26,8 +26,7 @@ struct gather_call {
 static intptr_t gather_it(void *arg)
 {
     struct gather_call *c = arg;
-    return c->settled ? weft_gather_settled(c->t, 4, c->results)
-                      : weft_gather(c->t, 4, c->results);
+    return c->settled ? weft_gather_settled(c->t, 4, c->results) : weft_gather(c->t, 4, c->results);
 }
 
 CORE_TEST(outside_a_task_nothing_is_gathered)

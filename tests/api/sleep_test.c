@@ -23,7 +23,8 @@ TEST(the_clock_runs_forwards_and_is_never_zero)
 
 CORE_TEST(a_sleep_is_never_short)
 {
-    static const weft_ns span[] = {1, 1000, 65535, 65536, 65537, 200000, 1000000, 4200000, 20000000};
+    static const weft_ns span[] = {1,      1000,    65535,   65536,   65537,
+                                   200000, 1000000, 4200000, 20000000};
     for (unsigned i = 0; i < sizeof(span) / sizeof(*span); i++) {
         weft_deadline begin = weft_now();
         ck_assert_int_eq(weft_sleep(span[i]), 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cancel_stress.c - crowds of tasks cancelled in the same instant, from tasks and from threads
  *
- * The victims sleep, wait on a channel, await, gather or yield. Each must end, exactly once, and the
+ * The victims sleep, wait on a channel, await, gather or yield. Each must end, once, and the
  * run must end: a lost cancel is a hang that the watchdog reports.
  */
 #include <stdlib.h>

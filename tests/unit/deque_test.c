@@ -93,7 +93,7 @@ TEST(a_thief_takes_half_rounded_up_from_the_old_end)
 
 struct robbery {
     struct wf_deque *deque;
-    WF_ATOMIC(uint8_t) *seen;
+    WF_ATOMIC(uint8_t) * seen;
     WF_ATOMIC(uint32_t) over;
 };
 

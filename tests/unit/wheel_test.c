@@ -40,10 +40,21 @@ TEST(an_empty_wheel_has_nothing_to_do)
 
 TEST(a_timer_fires_within_a_tick_of_its_time)
 {
-    static const int64_t span[] = {0,           1,           TICK - 1,     TICK,
-                                   TICK + 1,    63 * TICK,   64 * TICK,    65 * TICK,
-                                   4095 * TICK, 4096 * TICK, 4097 * TICK,  1000000000,
-                                   3600 * INT64_C(1000000000), DAY, 20 * DAY};
+    static const int64_t span[] = {0,
+                                   1,
+                                   TICK - 1,
+                                   TICK,
+                                   TICK + 1,
+                                   63 * TICK,
+                                   64 * TICK,
+                                   65 * TICK,
+                                   4095 * TICK,
+                                   4096 * TICK,
+                                   4097 * TICK,
+                                   1000000000,
+                                   3600 * INT64_C(1000000000),
+                                   DAY,
+                                   20 * DAY};
     static const int64_t start[] = {1, TICK, 63 * TICK + 5, 4095 * TICK, 64 * 64 * 64 * TICK - 1};
     for (size_t s = 0; s < sizeof(start) / sizeof(*start); s++) {
         for (size_t i = 0; i < sizeof(span) / sizeof(*span); i++) {
