@@ -25,7 +25,8 @@ struct weft_options {
     int trace_level;        /* 0: library default (1) or WEFT_TRACE; 1..3: that level; -1: off */
     size_t trace_ring_size; /* bytes of event ring per worker, a power of two; 0: 1 MiB */
     weft_ns shutdown_grace; /* from the soft to the hard phase of a shutdown; 0: 10 s */
-    unsigned quiet;         /* 1: no start line, no log of unobserved failures */
+    unsigned quiet;         /* 1: no start line (WEFT_LOG=info shows it), no log of unobserved
+                               failures and of a failed start */
     const char *driver;     /* "auto", "uring"; NULL: WEFT_DRIVER, else "auto" */
 };
 
@@ -128,14 +129,16 @@ WEFT_API int weft_gather(weft_task *const tasks[], size_t n, intptr_t results[])
 WEFT_API int weft_gather_settled(weft_task *const tasks[], size_t n, intptr_t results[]);
 
 /**
- * weft_wait_for - run a function as a child with a time limit
- * @fn: body
+ * weft_wait_for - run a function with a time limit
+ * @fn: body; called in the calling task, inside of a block with a deadline
  * @arg: passed to @fn, borrowed until the return
  * @timeout: limit in ns; <= 0 expires at the first suspension of @fn
  *
- * On expiry the child is cancelled and joined. A value that the child returns all the same wins.
+ * On expiry the suspending calls of @fn fail with -ECANCELED, so it comes to its end. A value that
+ * it returns all the same wins.
  *
- * Return: the result of @fn; -ETIMEDOUT when the limit ended it; -ENOMEM; -EPERM outside a task.
+ * Return: the result of @fn; -ETIMEDOUT when the limit ended it; -EINVAL for NULL; -EPERM outside a
+ * task.
  * Context: tasks. Suspends; a cancellation point.
  * Since: 0.1. Idea: asyncio.wait_for
  */

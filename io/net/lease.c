@@ -195,7 +195,8 @@ static void give(struct buffer *b)
     struct pool *p = lock_pool(b->pool);
     wf_list_remove(&b->link);
     struct wf_task *t = hand_over_locked(p, b);
-    bool keep = t == NULL && p->idle_count < KEEP_IDLE && wf_conn_count() > 0;
+    bool keep = t == NULL && p->idle_count < KEEP_IDLE &&
+                wf_conn_count() > 0; /* order: lease-trim */
     if (t == NULL)
         p->lent_count--;
     if (keep) {

@@ -209,10 +209,12 @@ void wf_push_fresh(struct wf_worker *w, struct wf_task *t, uint64_t entry)
     }
     uint64_t old = wf_load_rlx(&w->fresh);
     wf_store_rel(&w->fresh, entry); /* order: run-fresh */
-    if (old != 0)
+    if (old != 0) {
         wf_push(w, old);
-    if (!w->spawn_quietly)
         wf_notify(w->rt, w);
+    } else if (!w->spawn_quietly) {
+        wf_notify(w->rt, w);
+    }
 }
 
 /* The task is claimed by its awaiter; takes its entry out of the slot when it is still there. */

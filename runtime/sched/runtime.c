@@ -210,9 +210,13 @@ static int run_workers(struct wf_runtime *rt)
     for (unsigned i = 1; i < rt->workers; i++)
         if (rt->worker[i]->start_error < 0)
             rc = rt->worker[i]->start_error;
+    memcpy(last_reason, rt->reason, sizeof last_reason); /* tasks may ask for it */
     rt->start_failed = rc < 0;
     wf_solo_enter(rt);
     pthread_barrier_wait(&rt->start);
+    if (rc == 0 && !rt->options.quiet)
+        wf_log(WF_LOG_INFO, "%s, %u worker%s, %s", weft_version(), rt->workers,
+               rt->workers == 1 ? "" : "s", rt->reason);
     if (rc == 0) {
         weft_task *t = wf_spawn_first(w, first_task, rt);
         if (t == NULL) {
