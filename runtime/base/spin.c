@@ -6,7 +6,7 @@
 
 #include "runtime/arch/cpu.h"
 
-enum { BACKOFF_FIRST = 4, BACKOFF_MAX = 256, SPINS_BEFORE_YIELD = 64 };
+enum { BACKOFF_FIRST = 32, BACKOFF_MAX = 512, SPINS_BEFORE_YIELD = 64 };
 
 void wf_spin_wait(struct wf_spin *lock)
 {

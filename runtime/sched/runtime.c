@@ -123,6 +123,7 @@ static intptr_t first_task(void *arg)
     if (wf_load_sc(&rt->phase) == 2)
         wf_cancel_task(self, "shutdown");
     rt->main_result = rt->main_fn(rt->main_arg);
+    wf_store_sc(&rt->no_spawn, 1);
     wf_store_sc(&rt->closing, 1);
     wf_cancel_all(rt, "run ended");
     return 0;

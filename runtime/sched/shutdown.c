@@ -57,8 +57,10 @@ static void enter_phase(struct wf_runtime *rt, uint32_t phase)
             h->fn(h, (int)phase);
     }
     wf_spin_unlock(&rt->hooks_lock);
-    if (phase == 2)
+    if (phase == 2) {
+        wf_store_sc(&rt->no_spawn, 1);
         wf_cancel_all(rt, "shutdown");
+    }
 }
 
 static intptr_t grace_body(void *arg)

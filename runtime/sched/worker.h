@@ -87,6 +87,7 @@ struct wf_runtime {
     unsigned workers;              /* const */
     const struct wf_driver_ops *ops;
     uint8_t stack_class;           /* const: of tasks without a stack size of their own */
+    WF_ATOMIC(uint32_t) no_spawn;  /* closing, or in the hard phase of a shutdown */
     WF_ATOMIC(uint32_t) closing;   /* main has returned: end everything */
     WF_ATOMIC(uint32_t) stop;      /* workers leave their loops */
     WF_ATOMIC(uint32_t) phase;     /* of the shutdown: 0, 1 soft, 2 hard */

@@ -83,7 +83,7 @@ weft_task *weft_spawn(weft_fn fn, void *arg)
     struct wf_worker *w = wf_worker();
     if (__builtin_expect(w == NULL || w->task == NULL || fn == NULL, 0))
         return NULL;
-    if (__builtin_expect(wf_load_rlx(&w->rt->closing) != 0, 0))
+    if (__builtin_expect(wf_load_rlx(&w->rt->no_spawn) != 0, 0))
         return NULL;
     struct wf_task *t = new_task(w, fn, arg, __builtin_return_address(0));
     if (__builtin_expect(t == NULL, 0))
@@ -170,7 +170,7 @@ weft_task *weft_spawn_with(const struct weft_spawn_options *options, weft_fn fn,
             return NULL;
         memcpy(&o, options, options->size);
     }
-    if (o.copy_size > COPY_SIZE_MAX || wf_load_rlx(&w->rt->closing) != 0)
+    if (o.copy_size > COPY_SIZE_MAX || wf_load_rlx(&w->rt->no_spawn) != 0)
         return NULL;
     struct wf_task *t = new_task(w, fn, arg, __builtin_return_address(0));
     if (t == NULL)
