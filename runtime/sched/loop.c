@@ -21,6 +21,8 @@ enum {
     STEAL_PAUSE = 32,           /* spins between looks at other workers' queues */
     SPIN_LOAD_MAX = 3 * 8,      /* completions per reap, in eighths, above which nobody spins */
     TRIM_EVERY_NS = 1000000000,
+    LOOK_NS = 10000000,         /* a sleeper looks again while others are awake */
+    LOOK_SOON_NS = 1000000,     /* the same when there may be something to steal */
     STEAL_NEXT_AFTER_NS = 20000 /* run-next entries are stolen from a worker that stands still */
 };
 
@@ -114,18 +116,39 @@ static uint64_t steal_slots(struct wf_worker *w)
         if (v == w || (next == 0 && fresh == 0))
             continue;
         uint32_t tick = wf_load_rlx(&v->tick);
-        bool still = tick == wf_load_rlx(&v->seen_tick) && next == wf_load_rlx(&v->seen_next) &&
-                     fresh == wf_load_rlx(&v->seen_fresh);
+        bool same = tick == wf_load_rlx(&v->seen_tick) && next == wf_load_rlx(&v->seen_next) &&
+                    fresh == wf_load_rlx(&v->seen_fresh);
+        bool still = same && w->now - wf_load_rlx(&v->seen_at) >= STEAL_NEXT_AFTER_NS;
         if (still && ((entry = take_slot(&v->next, next)) != 0 ||
                       (entry = take_slot(&v->fresh, fresh)) != 0)) {
             wf_trace(&w->trace, WF_EV_STEAL, v->index, 0, 1);
             return entry;
         }
-        wf_store_rlx(&v->seen_tick, tick);
-        wf_store_rlx(&v->seen_next, next);
-        wf_store_rlx(&v->seen_fresh, fresh);
+        if (!same) {
+            wf_store_rlx(&v->seen_tick, tick);
+            wf_store_rlx(&v->seen_next, next);
+            wf_store_rlx(&v->seen_fresh, fresh);
+            wf_store_rlx(&v->seen_at, w->now);
+        }
     }
     return 0;
+}
+
+/*
+ * When a sleeper looks again although nobody woke it: entries in the slots of a worker that does
+ * not switch are not announced. While all sleep there is nothing to look for.
+ */
+static weft_deadline next_look(struct wf_worker *w)
+{
+    struct wf_runtime *rt = w->rt;
+    if (wf_idle_sleeping(wf_load_rlx(&rt->idle.counts)) >= rt->workers)
+        return WEFT_NEVER;
+    for (unsigned i = 0; i < rt->workers; i++) {
+        struct wf_worker *v = rt->worker[i];
+        if (v != w && (wf_load_rlx(&v->next) != 0 || wf_load_rlx(&v->fresh) != 0))
+            return w->now + LOOK_SOON_NS;
+    }
+    return w->now + LOOK_NS;
 }
 
 static bool has_work(struct wf_worker *w)
@@ -182,11 +205,12 @@ static uint64_t search(struct wf_worker *w, weft_deadline timer, bool *again)
     struct wf_runtime *rt = w->rt;
     uint64_t entry = 0;
     bool searching = w->searching || wf_idle_search_begin(&rt->idle);
-    int64_t end = w->now + w->spin_ns, next_look = w->now + STEAL_NEXT_AFTER_NS;
+    int64_t end = w->now + w->spin_ns;
     *again = false;
     set_state(w, WF_WORKER_SEARCHING);
     for (unsigned spins = 0;; spins++) {
-        if (searching && spins % STEAL_PAUSE == 0 && (entry = steal(w)) != 0)
+        if (searching && spins % STEAL_PAUSE == 0 &&
+            ((entry = steal(w)) != 0 || (entry = steal_slots(w)) != 0))
             break;
         if (!wf_inbox_empty(&w->inbox) || w->ops->ready(w->driver) ||
             wf_load_rlx(&rt->global.count) != 0 || wf_load_rlx(&rt->stop) != 0) {
@@ -197,11 +221,6 @@ static uint64_t search(struct wf_worker *w, weft_deadline timer, bool *again)
             w->now = wf_clock_read();
             if (w->now >= end || w->now >= timer)
                 break;
-            if (searching && w->now >= next_look) {
-                next_look = w->now + STEAL_NEXT_AFTER_NS;
-                if ((entry = steal_slots(w)) != 0)
-                    break;
-            }
         }
         if (w->spin_ns == 0)
             break;
@@ -246,7 +265,9 @@ static void sleep_now(struct wf_worker *w)
     }
     turn_clock(w);
     trim_stacks(w);
-    weft_deadline timer = next_timer(w);
+    weft_deadline timer = next_timer(w), look = next_look(w);
+    if (look < timer)
+        timer = look;
     set_state(w, WF_WORKER_SLEEPING);
     wf_trace(&w->trace, WF_EV_LOOP, 1, 0, 0);
     int64_t before = w->now;

@@ -218,24 +218,13 @@ intptr_t wf_park(struct wf_park *park)
     return wf_park_on(wf_worker(), park);
 }
 
-/* After-switch action of a pinned task's yield. */
-static void requeue_pinned(struct wf_worker *w, void *arg)
-{
-    struct wf_fiber *f = arg;
-    struct wf_task *t = f->task;
-    (void)w;
-    wf_store_rel(&t->desc.seq, wf_load_rlx(&t->desc.seq) + 1);
-    wf_ready(t, false);
-}
-
 static inline void yield_now(struct wf_worker *w, struct wf_task *t)
 {
     struct wf_fiber *from = w->fiber;
     struct wf_fiber *to = wf_entry_fiber(w, wf_next(w));
-    bool pinned = (wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0;
     t->desc.wait_kind = WF_WAIT_YIELD;
     wf_trace(&w->trace, WF_EV_YIELD, 0, t->desc.index, 0);
-    w->after = __builtin_expect(pinned, 0) ? requeue_pinned : wf_requeue;
+    w->after = wf_requeue;
     w->after_arg = from;
     wf_switch(w, from, to);
 }
@@ -243,7 +232,8 @@ static inline void yield_now(struct wf_worker *w, struct wf_task *t)
 /* After a yield, which no timer watches: is the task cancelled, or its block's time over? */
 static inline int yielded(struct wf_task *t)
 {
-    if (__builtin_expect(wf_task_deadline(t) != WEFT_NEVER, 0))
+    if (__builtin_expect(t->frames != NULL || t->inherited != WEFT_NEVER, 0) &&
+        wf_task_deadline(t) != WEFT_NEVER)
         (void)wf_frames_expire(t, wf_clock_now());
     if (__builtin_expect((wf_load_rlx(&t->state) & WF_TS_CANCEL) != 0, 0) && wf_task_cancelled(t))
         return -ECANCELED;

@@ -182,6 +182,17 @@ uint64_t wf_take_next(struct wf_worker *w, uint64_t entry)
     return wf_next_swap(w, 0); /* 0: a thief was faster */
 }
 
+void wf_prefetch_entries(struct wf_worker *w, uint64_t one, uint64_t two)
+{
+    if (!wf_entry_is_fresh(two))
+        wf_prefetch((const void *)(uintptr_t)two);
+    if (!wf_entry_is_fresh(one) && !w->deque.shared) { /* else a thief may have it */
+        const struct wf_fiber *f = (const struct wf_fiber *)(uintptr_t)one;
+        wf_prefetch(f->sp);
+        wf_prefetch(f->task);
+    }
+}
+
 uint64_t wf_next_slow(struct wf_worker *w)
 {
     w->streak = 0;

@@ -39,24 +39,16 @@ static inline void wf_prefetch_ahead(struct wf_worker *w)
 #if !WF_TSAN /* reads a hint that another thread may be changing: harmless, but reported */
     struct wf_deque *d = &w->deque;
     uint64_t h = wf_load_rlx(&d->head);
-    if (wf_load_rlx(&d->tail) - h < 3)
-        return;
-    uint64_t one = wf_load_rlx(&d->slot[h & WF_DEQUE_MASK]);
-    uint64_t two = wf_load_rlx(&d->slot[(h + 1) & WF_DEQUE_MASK]);
-    if (!wf_entry_is_fresh(two))
-        wf_prefetch((const void *)(uintptr_t)two);
-    if (!wf_entry_is_fresh(one) && !d->shared) { /* else a thief may have it, and it may be gone */
-        const struct wf_fiber *f = (const struct wf_fiber *)(uintptr_t)one;
-        wf_prefetch(f->sp);
-        wf_prefetch(f->task);
-    }
+    if (__builtin_expect(wf_load_rlx(&d->tail) - h >= 3, 0))
+        wf_prefetch_entries(w, wf_load_rlx(&d->slot[h & WF_DEQUE_MASK]),
+                            wf_load_rlx(&d->slot[(h + 1) & WF_DEQUE_MASK]));
 #else
     (void)w;
 #endif
 }
 
 /* wf_next - the next run queue entry without touching the driver; 0: back to the loop */
-static inline uint64_t wf_next(struct wf_worker *w)
+static inline __attribute__((always_inline)) uint64_t wf_next(struct wf_worker *w)
 {
     uint32_t tick = wf_load_rlx(&w->tick) + 1;
     wf_store_rlx(&w->tick, tick);

@@ -31,6 +31,10 @@ static inline void run_after(struct wf_worker *w)
         struct wf_task *t = left->task;
         w->after = NULL;
         wf_store_rel(&t->desc.seq, wf_load_rlx(&t->desc.seq) + 1);
+        if (__builtin_expect((wf_load_rlx(&t->flags) & WF_TASK_PINNED) != 0, 0)) {
+            wf_ready(t, false);
+            return;
+        }
         wf_push(w, (uint64_t)(uintptr_t)left);
         if (w->deque.shared)
             wf_notify(w->rt, w);

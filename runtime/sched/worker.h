@@ -39,6 +39,7 @@ struct wf_worker {
     WF_ATOMIC(uint32_t) sleeping;           /* any: see idle.h */
     WF_ATOMIC(uint32_t) seen_tick;          /* any: what a searcher saw at its last look: loop.c */
     WF_ATOMIC(uint64_t) seen_next, seen_fresh;
+    WF_ATOMIC(int64_t) seen_at;             /* any: when that was first seen */
     struct wf_inbox inbox;                  /* any */
     struct wf_spin wheel_lock;
     _Alignas(128) struct wf_fiber *fiber;   /* owner: fiber on the CPU */
@@ -145,6 +146,7 @@ void wf_push_slow(struct wf_worker *w, uint64_t entry);
 /* wf_take_pinned - owner: the oldest runnable pinned fiber; there is one */
 struct wf_fiber *wf_take_pinned(struct wf_worker *w);
 uint64_t wf_next_slow(struct wf_worker *w);
+void wf_prefetch_entries(struct wf_worker *w, uint64_t one, uint64_t two);
 uint64_t wf_take_next(struct wf_worker *w, uint64_t entry);
 bool wf_tick(struct wf_worker *w, uint32_t tick);
 void wf_wake_some(struct wf_runtime *rt, struct wf_worker *from);

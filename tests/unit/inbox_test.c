@@ -15,14 +15,14 @@ struct message {
 
 TEST(an_empty_inbox_gives_nothing)
 {
-    struct wf_inbox inbox = {0};
+    struct wf_inbox inbox = {NULL};
     ck_assert(wf_inbox_empty(&inbox));
     ck_assert_ptr_null(wf_inbox_take(&inbox));
 }
 
 TEST(messages_are_taken_all_at_once_in_the_order_of_their_pushes)
 {
-    struct wf_inbox inbox = {0};
+    struct wf_inbox inbox = {NULL};
     struct message m[5];
     for (unsigned round = 0; round < 3; round++) {
         for (unsigned i = 0; i < 5; i++)
@@ -57,7 +57,7 @@ static void *send_all(void *arg)
 
 TEST(nothing_is_lost_and_each_senders_order_is_kept)
 {
-    struct wf_inbox inbox = {0};
+    struct wf_inbox inbox = {NULL};
     unsigned count = (unsigned)wf_test_scale(200000), next[SENDERS] = {0}, total = 0;
     struct sender s[SENDERS];
     pthread_t thread[SENDERS];
