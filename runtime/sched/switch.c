@@ -22,8 +22,11 @@ void (*wf_gather_child_ended)(struct wf_task *, uint64_t, intptr_t);
 
 static void trampoline(void *pass);
 
-/* Runs the action of the side that left. That of a yield is inline: the fiber goes to the queue. */
-static inline void run_after(struct wf_worker *w)
+/*
+ * Runs the action of the side that left, on the fiber `self`. That of a yield is inline: the fiber
+ * goes to the queue, and is announced to sleepers unless the loop, here, takes it again at once.
+ */
+static inline void run_after(struct wf_worker *w, const struct wf_fiber *self)
 {
     void (*after)(struct wf_worker *, void *) = w->after;
     if (after == wf_requeue) {
@@ -36,7 +39,7 @@ static inline void run_after(struct wf_worker *w)
             return;
         }
         wf_push(w, (uint64_t)(uintptr_t)left);
-        if (w->deque.shared)
+        if (w->deque.shared && self != &w->loop_fiber)
             wf_notify(w->rt, w);
     } else if (after != NULL) {
         w->after = NULL;
@@ -74,7 +77,7 @@ __attribute__((noinline)) struct wf_worker *wf_switch(struct wf_worker *w, struc
                                                       struct wf_fiber *to)
 {
     w = wf_fiber_switch(from, to, w);
-    run_after(w);
+    run_after(w, from);
     resumed(w, from);
     return w;
 }
@@ -147,7 +150,7 @@ static void trampoline(void *pass)
     struct wf_fiber *self = w->start_fiber;
     struct wf_task *t = w->start;
     unsigned stack_class = t->stack_class;
-    run_after(w);
+    run_after(w, self);
     w->fiber = self;
     w->budget = WF_BUDGET;
     for (;;) {

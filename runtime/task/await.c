@@ -67,6 +67,9 @@ bool wf_run_in_place(struct wf_worker *w, struct wf_task *t, bool joined, intptr
         wf_task_end(w, t, r);
     else
         wf_task_end_in_place(w, t, r);
+    /* Charged afterwards: a yield before it would let the task be started elsewhere. */
+    if (__builtin_expect(--w->budget < 0, 0))
+        (void)wf_suspend_check_slow(&w);
     *result = r;
     return true;
 }
@@ -116,18 +119,22 @@ intptr_t weft_await(weft_task *task)
     struct wf_worker *w = wf_worker();
     if (__builtin_expect(t == NULL, 0))
         return -ENOMEM;
-    int rc = wf_suspend_check_on(&w);
-    if (__builtin_expect(rc < 0, 0)) {
-        if (rc == -EPERM)
-            return rc;
-        wf_cancel_task(t, "awaiter cancelled");
-    }
+    if (__builtin_expect(w == NULL || w->task == NULL, 0))
+        return -EPERM;
     if (__builtin_expect(t == w->task, 0))
         return -EDEADLK;
+    bool cancelled = (wf_load_rlx(&w->task->state) & WF_TS_CANCEL) != 0 &&
+                     wf_task_cancelled(w->task);
+    if (__builtin_expect(cancelled, 0))
+        wf_cancel_task(t, "awaiter cancelled");
     intptr_t result;
     if (wf_run_in_place(w, t, false, &result))
         return result;
-    return join(t, rc < 0);
+    if (wf_suspend_check_on(&w) < 0 && !cancelled) {
+        cancelled = true;
+        wf_cancel_task(t, "awaiter cancelled");
+    }
+    return join(t, cancelled);
 }
 
 int weft_detach(weft_task *task)
